@@ -1,0 +1,8 @@
+//! Settings and where things lie: default < file < environment < flag.
+
+pub mod clock;
+pub mod settings;
+pub mod state_dir;
+
+pub use settings::Settings;
+pub use state_dir::StateDir;

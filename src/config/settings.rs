@@ -1,0 +1,115 @@
+//! Every setting of an engine, with its default; also the shape of `config.toml`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::state_dir::StateDir;
+use crate::model::units::{Bytes, Millis};
+
+/// `config.toml`. Each key is also an environment variable (`edge.http` is `PILOTHOUSE_EDGE_HTTP`) and a flag
+/// (`--set edge.http=…`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfigFile {
+    pub edge: EdgeSettings,
+    pub engine: EngineSettings,
+    pub logs: LogSettings,
+    pub console: ConsoleSettings,
+}
+
+/// The public edge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EdgeSettings {
+    /// Addresses for plain HTTP. Empty: the first free port from 8080 on 127.0.0.1 and, where there is one, on [::1].
+    #[schemars(with = "Vec<String>")]
+    pub http: Vec<SocketAddr>,
+    /// Threads that serve; 0: one per core.
+    pub threads: usize,
+    /// Longest wait for a request's head from a client. Default `10s`.
+    pub header_timeout: Millis,
+    /// Longest silence of a client between requests. Default `60s`.
+    pub idle_timeout: Millis,
+    /// Longest wait for the head of a back end's answer. Default `60s`.
+    pub answer_timeout: Millis,
+    /// Open connections of clients at most. Default 10000.
+    pub connections: usize,
+    /// Proxies (addresses) whose X-Forwarded-* headers are believed.
+    pub trusted_proxies: Vec<String>,
+}
+
+impl Default for EdgeSettings {
+    fn default() -> Self {
+        Self {
+            http: Vec::new(),
+            threads: 0,
+            header_timeout: Millis::seconds(10),
+            idle_timeout: Millis::seconds(60),
+            answer_timeout: Millis::seconds(60),
+            connections: 10_000,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// The engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineSettings {
+    /// The engine ends by itself after this time without console, app or work. Default `5m`.
+    pub grace: Millis,
+    /// How often hosts, instances and edge are measured. Default `3s`.
+    pub sample_every: Millis,
+    /// Builds that run at once. Default 2.
+    pub builds: usize,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self { grace: Millis::minutes(5), sample_every: Millis::seconds(3), builds: 2 }
+    }
+}
+
+/// Logs of instances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// Size at which a log file is rotated. Default `8M`.
+    pub rotate_at: Bytes,
+    /// Rotated files kept of an instance. Default 4.
+    pub keep: u32,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { rotate_at: Bytes::mib(8), keep: 4 }
+    }
+}
+
+/// The console.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsoleSettings {
+    /// `pilot-dark`, `pilot-light`, or the path of a theme file.
+    pub theme: String,
+    /// No flash on change.
+    pub reduced_motion: bool,
+}
+
+impl Default for ConsoleSettings {
+    fn default() -> Self {
+        Self { theme: "pilot-dark".to_owned(), reduced_motion: false }
+    }
+}
+
+/// What a process of Pilothouse runs with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub state: StateDir,
+    pub config: ConfigFile,
+    /// This program's own file, from which keepers and the edge are started.
+    pub binary: PathBuf,
+    /// Identity of this boot of the machine; injectable for tests of a reboot (`PILOTHOUSE_BOOT_ID`).
+    pub boot_id: String,
+}

@@ -1,0 +1,127 @@
+//! Where an engine's files lie: everything of one engine is below one folder.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::model::ids::{AppId, DeploymentId, ReleaseId};
+
+/// The folder of one engine. Two engines with two folders do not touch each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir {
+    root: PathBuf,
+    sockets: PathBuf,
+}
+
+impl StateDir {
+    /// Longest path of a Unix socket on Linux (`sun_path`), with its end.
+    const LONGEST_SOCKET: usize = 108;
+
+    /// `root` must be absolute. Sockets lie in it too, unless their paths would be too long: then in a folder of the
+    /// temporary directory whose name is made from `root`'s.
+    pub fn new(root: PathBuf) -> Self {
+        let long = root.join("engine.sock").as_os_str().len() + 1 > Self::LONGEST_SOCKET;
+        let sockets = if long { short_folder(&root) } else { root.clone() };
+        Self { root, sockets }
+    }
+
+    /// Makes the folders, readable by their owner alone.
+    pub fn create(&self) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        let mut folder = std::fs::DirBuilder::new();
+        folder.recursive(true).mode(0o700);
+        for path in [&self.root, &self.sockets, &self.keepers(), &self.edge(), &self.scratch_root(), &self.releases_root()] {
+            folder.create(path)?;
+        }
+        Ok(())
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn engine_socket(&self) -> PathBuf {
+        self.sockets.join("engine.sock")
+    }
+
+    pub fn edge_socket(&self) -> PathBuf {
+        self.sockets.join("edge.sock")
+    }
+
+    /// Folder of the sockets when they do not lie in `root`: it goes when the state goes.
+    pub fn socket_folder(&self) -> Option<&Path> {
+        (self.sockets != self.root).then_some(self.sockets.as_path())
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal.db")
+    }
+
+    /// Locked by the running engine; holds its pid.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("engine.lock")
+    }
+
+    pub fn engine_log(&self) -> PathBuf {
+        self.root.join("engine.log")
+    }
+
+    pub fn edge(&self) -> PathBuf {
+        self.root.join("edge")
+    }
+
+    /// One folder per keeper: `keepers/shop-1-a/{spec.json,state.json,labels.json,log/}`.
+    pub fn keepers(&self) -> PathBuf {
+        self.root.join("keepers")
+    }
+
+    pub fn keeper(&self, name: &str) -> PathBuf {
+        self.keepers().join(name)
+    }
+
+    pub fn releases_root(&self) -> PathBuf {
+        self.root.join("releases")
+    }
+
+    pub fn app(&self, app: &AppId) -> PathBuf {
+        self.releases_root().join(app.as_str())
+    }
+
+    pub fn release(&self, app: &AppId, release: ReleaseId) -> PathBuf {
+        self.app(app).join(release.to_string())
+    }
+
+    pub fn scratch_root(&self) -> PathBuf {
+        self.root.join("scratch")
+    }
+
+    /// Temporary files of a deployment; gone when its build is over, however it ended.
+    pub fn scratch(&self, deployment: DeploymentId) -> PathBuf {
+        self.scratch_root().join(deployment.to_string())
+    }
+
+    pub fn cache(&self, app: &AppId) -> PathBuf {
+        self.root.join("cache").join(app.as_str())
+    }
+}
+
+fn short_folder(root: &Path) -> PathBuf {
+    use sha2::{Digest, Sha256};
+    let digest: [u8; 32] = Sha256::digest(root.as_os_str().as_encoded_bytes()).into();
+    let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let uid = rustix::process::getuid().as_raw();
+    std::env::temp_dir().join(format!("pilothouse-{uid}-{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deep_state_folder_still_gets_a_socket_that_the_system_accepts() {
+        let deep = StateDir::new(PathBuf::from("/").join("x".repeat(150)));
+        assert!(deep.engine_socket().as_os_str().len() < StateDir::LONGEST_SOCKET);
+        assert_eq!(StateDir::new("/s".into()).engine_socket(), Path::new("/s/engine.sock"));
+    }
+}

@@ -1,0 +1,7 @@
+//! Pilothouse: a console and engine that deploy, watch and steer a fleet of servers.
+//!
+//! The rooms in reading order; `docs/architecture.md` says who may use whom.
+
+pub mod config;
+pub mod model;
+pub mod wire;

@@ -1,0 +1,160 @@
+//! Log records, and what part of the logs is asked for.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{AppId, InstanceId, ReleaseId},
+    units::Timestamp,
+};
+
+/// Where a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Out,
+    Err,
+    /// Written by the keeper: started, exited, restarts in …
+    Keeper,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub time: Timestamp,
+    pub app: AppId,
+    pub release: ReleaseId,
+    /// The instance, or `build` for lines of a build.
+    pub instance: String,
+    pub stream: Stream,
+    /// Without its line end; escapes and control characters are as the app wrote them: make it safe before showing it.
+    pub line: String,
+}
+
+/// Which records to give.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogQuery {
+    /// All apps when absent.
+    pub app: Option<AppId>,
+    pub instance: Option<InstanceId>,
+    /// The build of this release instead of instances; needs `app`. `Some(0)`: the newest build.
+    pub build: Option<ReleaseId>,
+    pub since: Option<Timestamp>,
+    /// Only the last so many records.
+    pub tail: Option<usize>,
+    /// Go on with new records.
+    pub follow: bool,
+}
+
+/// Whose log a folder holds; stands as `labels.json` beside the log files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLabels {
+    pub app: AppId,
+    pub release: ReleaseId,
+    /// The instance, or `build`.
+    pub instance: String,
+}
+
+/// Longest line in a log file, in bytes; a longer one is cut into several records.
+pub const LONGEST_LINE: usize = 16 * 1024;
+
+/// One record of a log file: `MICROSECONDS o|e|k TEXT\n`; microseconds since 1970 UTC, text in UTF-8 without line ends.
+///
+/// Log files stand in `keepers/ID/log/`: `current`, and after rotation `1` (newest) to `N` (oldest).
+pub fn write_record(micros: i64, stream: Stream, line: &[u8], into: &mut Vec<u8>) {
+    let sign = match stream {
+        Stream::Out => 'o',
+        Stream::Err => 'e',
+        Stream::Keeper => 'k',
+    };
+    into.extend_from_slice(format!("{micros} {sign} ").as_bytes());
+    let text = String::from_utf8_lossy(line);
+    into.extend(text.bytes().map(|b| if b == b'\n' { b' ' } else { b }));
+    into.push(b'\n');
+}
+
+/// Reads what `write_record` wrote, without its line end; absent when it is torn or foreign.
+pub fn read_record(record: &str) -> Option<(i64, Stream, &str)> {
+    let (micros, rest) = record.split_once(' ')?;
+    let (sign, line) = rest.split_once(' ')?;
+    let stream = match sign {
+        "o" => Stream::Out,
+        "e" => Stream::Err,
+        "k" => Stream::Keeper,
+        _ => return None,
+    };
+    Some((micros.parse().ok()?, stream, line))
+}
+
+/// `line` fit for a terminal: escape sequences left out, tabs as spaces, other control characters as `�`.
+pub fn safe(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut chars),
+            '\t' => shown.push_str("    "),
+            '\r' => {}
+            c if c.is_control() => shown.push('\u{fffd}'),
+            // Direction overrides can make a line read as another one.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Leaves out the rest of an escape sequence (ECMA-48 §5.4 and §5.6): CSI to its final byte, strings to their end.
+fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match chars.next() {
+        Some('[') => {
+            for c in chars.by_ref() {
+                if ('\u{40}'..='\u{7e}').contains(&c) {
+                    break;
+                }
+            }
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            while let Some(c) = chars.next() {
+                if c == '\u{7}' {
+                    break;
+                }
+                if c == '\u{1b}' {
+                    chars.next_if_eq(&'\\');
+                    break;
+                }
+            }
+        }
+        Some('(' | ')' | '#' | '%') => {
+            chars.next();
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn escapes_are_left_out_and_the_text_stays() {
+        assert_eq!(safe("\u{1b}[31;1mred\u{1b}[0m \u{1b}]0;title\u{7}plain\u{1b}]8;;x\u{1b}\\end\t."), "red plainend    .");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_holds_no_control_character(line in any::<String>()) {
+            prop_assert!(!safe(&line).chars().any(char::is_control));
+        }
+
+        #[test]
+        fn a_record_is_read_as_it_was_written(micros in 0_i64..i64::MAX, line in "[^\n]{0,80}") {
+            let mut file = Vec::new();
+            write_record(micros, Stream::Err, line.as_bytes(), &mut file);
+            let text = String::from_utf8(file).unwrap();
+            prop_assert_eq!(read_record(text.strip_suffix('\n').unwrap()), Some((micros, Stream::Err, line.as_str())));
+        }
+    }
+}

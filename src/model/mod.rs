@@ -1,0 +1,22 @@
+//! The shared vocabulary: plain types that every room may use; no I/O, no clock, no async.
+
+pub mod change;
+pub mod command;
+pub mod deployment;
+pub mod edge;
+pub mod fleet;
+pub mod ids;
+pub mod instance;
+pub mod log;
+pub mod manifest;
+pub mod order;
+pub mod plan;
+pub mod problem;
+pub mod recipe;
+pub mod route;
+pub mod sample;
+pub mod source;
+pub mod units;
+pub mod verbs;
+
+pub use problem::Problem;

@@ -1,0 +1,125 @@
+//! What a deployment will do, as data: shown before it is run, never changed afterwards.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{AppId, HostId, ReleaseId},
+    manifest::{BuildLimits, Keep, Ready, Resources, Runtime, Stop, Strategy},
+    recipe::Recipe,
+};
+
+/// Sign of a plan's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    Add,
+    Change,
+    Remove,
+    Note,
+}
+
+impl Sign {
+    pub fn symbol(self) -> char {
+        match self {
+            Self::Add => '+',
+            Self::Change => '~',
+            Self::Remove => '−',
+            Self::Note => '!',
+        }
+    }
+}
+
+/// One line of a plan: `+ 2 instances  on local, port by PORT`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanLine {
+    pub sign: Sign,
+    pub what: String,
+    pub why: String,
+}
+
+/// One process of a release, with nothing left to detect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessPlan {
+    pub name: String,
+    pub command: String,
+    pub port: Option<u16>,
+    pub replicas: u32,
+    pub runtime: Runtime,
+    pub resources: Resources,
+    pub ready: Ready,
+    pub stop: Stop,
+    /// Whether a route leads to it: then it must listen on its port and be proved.
+    pub routed: bool,
+}
+
+/// What is built and run. Immutable; a release carries it for its whole life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blueprint {
+    pub recipe: Recipe,
+    /// Commands of the build, in order, each with the step's name (`install`, `build`).
+    pub build: Vec<(String, String)>,
+    pub limits: BuildLimits,
+    /// Folder of static files that the edge serves; then `processes` may be empty.
+    pub output: Option<String>,
+    pub processes: Vec<ProcessPlan>,
+    /// Names of the environment variables; values never enter a plan.
+    pub env: Vec<String>,
+    /// Public host names, each with the process it leads to; the first one becomes the URL.
+    pub routes: Vec<(String, String)>,
+    pub strategy: Strategy,
+    pub keep: Keep,
+}
+
+impl Blueprint {
+    /// The routed process, if any: static sites and workers have none.
+    pub fn web(&self) -> Option<&ProcessPlan> {
+        self.processes.iter().find(|process| process.routed)
+    }
+
+    /// Path that proves it: the ready path of the routed process, or `/`.
+    pub fn ready_path(&self) -> &str {
+        self.web().map_or("/", |process| process.ready.http.as_str())
+    }
+}
+
+/// A plan: what, where, why each line is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub app: AppId,
+    pub release: ReleaseId,
+    /// Release that serves now and stays warm.
+    pub from: Option<ReleaseId>,
+    pub hosts: Vec<HostId>,
+    /// Version as people name it: `9c1f02e`, `9c1f02e+dirty`.
+    pub version: String,
+    pub blueprint: Blueprint,
+    pub lines: Vec<PlanLine>,
+    /// Verdict of the gate, in words: `not checked`.
+    pub checks: String,
+    /// The command that does the same.
+    pub command: String,
+    pub undo: String,
+}
+
+/// Where the built files of a release are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artefact {
+    /// `sha256:` and 64 hex digits over the sorted list of paths, modes and contents.
+    pub digest: String,
+    pub root: PathBuf,
+    pub bytes: u64,
+    pub files: u64,
+}
+
+/// Values by name, in a type that shows only names.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Env(pub BTreeMap<String, String>);
+
+impl std::fmt::Debug for Env {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

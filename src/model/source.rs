@@ -1,0 +1,81 @@
+//! Where a release comes from, and what was found there.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Where the files of a release are taken from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Source {
+    /// The working tree of a folder on the engine's machine, as it is.
+    Folder { path: PathBuf },
+    /// Any URL that git understands; `reference` is a branch, tag or commit, the remote's default when absent.
+    Git { url: String, reference: Option<String> },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder { path } => write!(f, "{}", path.display()),
+            Self::Git { url, reference: Some(reference) } => write!(f, "{} at {reference}", without_password(url)),
+            Self::Git { url, reference: None } => f.write_str(&without_password(url)),
+        }
+    }
+}
+
+/// `url` with whatever stands between `//` and `@` left out: it may hold a token.
+pub fn without_password(url: &str) -> String {
+    let Some(start) = url.find("://").map(|i| i + 3) else {
+        return url.to_owned();
+    };
+    let host_end = url[start..].find('/').map_or(url.len(), |i| start + i);
+    match url[start..host_end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+/// What a fetch found: enough to name the release, and to detect what it is without further I/O.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survey {
+    /// Commit (40 or 64 hex digits), when the source is a repository.
+    pub commit: Option<String>,
+    /// First line of the commit's message.
+    pub subject: Option<String>,
+    /// Branch or tag that was asked for or is checked out.
+    pub reference: Option<String>,
+    /// The working tree differs from `commit`.
+    pub dirty: bool,
+    /// Paths relative to the root, `/` between parts, folders ending in `/`; sorted; at most `LIMIT`.
+    pub listing: Vec<String>,
+    /// True when files were left out of the listing.
+    pub truncated: bool,
+    /// Contents of the files that detection reads, by path; each at most 256 KiB.
+    pub texts: BTreeMap<String, String>,
+}
+
+impl Survey {
+    /// Most paths that a listing holds.
+    pub const LIMIT: usize = 20_000;
+
+    /// How people name what was fetched: `9c1f02e`, `9c1f02e+dirty`, or `folder`.
+    pub fn version(&self) -> String {
+        match (&self.commit, self.dirty) {
+            (Some(commit), false) => commit.chars().take(7).collect(),
+            (Some(commit), true) => format!("{}+dirty", commit.chars().take(7).collect::<String>()),
+            (None, _) => "folder".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_in_a_url_is_not_shown() {
+        assert_eq!(without_password("https://me:tok@en@git.example/a@b.git"), "https://git.example/a@b.git");
+        assert_eq!(without_password("git@git.example:a/b.git"), "git@git.example:a/b.git");
+    }
+}

@@ -1,0 +1,1 @@
+//! The verb table: every word an operator can say, with its key, scope, help and availability.

@@ -1,0 +1,4 @@
+//! Frames of the three doors: HTTP/1.1 with JSON over Unix sockets, streams as NDJSON.
+
+pub mod agent;
+pub mod http;
