@@ -105,7 +105,7 @@ impl Overrides {
     }
 }
 
-/// What the engine says at once; what lasts longer goes on as a deployment.
+/// What the engine says at once; what lasts longer goes on as a deployment. A refusal is a `Problem` instead.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {

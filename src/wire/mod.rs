@@ -1,4 +1,5 @@
 //! Frames of the three doors: HTTP/1.1 with JSON over Unix sockets, streams as NDJSON.
 
 pub mod agent;
+pub mod engine;
 pub mod http;
