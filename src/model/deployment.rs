@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     command::DeployRequest,
-    ids::{AppId, DeploymentId, Generation, HostId, ReleaseId},
+    ids::{AppId, DeploymentId, HostId, InstanceId, ReleaseId},
     plan::Plan,
     problem::Problem,
     units::{Millis, Timestamp},
@@ -28,6 +28,8 @@ pub enum Phase {
     Aborting,
     /// Proved through the edge.
     Live,
+    /// A stop or a removal that is complete.
+    Done,
     Failed,
     Cancelled,
     Reverted,
@@ -37,7 +39,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Queued,
         Self::Fetching,
         Self::Admitting,
@@ -50,6 +52,7 @@ impl Phase {
         Self::Finalising,
         Self::Aborting,
         Self::Live,
+        Self::Done,
         Self::Failed,
         Self::Cancelled,
         Self::Reverted,
@@ -58,14 +61,14 @@ impl Phase {
     ];
 
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Live | Self::Failed | Self::Cancelled | Self::Reverted | Self::Stuck | Self::Superseded)
+        matches!(self, Self::Live | Self::Done | Self::Failed | Self::Cancelled | Self::Reverted | Self::Stuck | Self::Superseded)
     }
 
     /// Phases that may follow this one. From *staging* on the only way out is through *aborting*.
     pub fn followers(self) -> &'static [Phase] {
         use Phase::{
-            Aborting, Admitting, Attesting, Building, Cancelled, Failed, Fetching, Finalising, Holding, Live, Queued, Releasing,
-            Reverted, Shifting, Staging, Stuck, Superseded,
+            Aborting, Admitting, Attesting, Building, Cancelled, Done, Failed, Fetching, Finalising, Holding, Live, Queued,
+            Releasing, Reverted, Shifting, Staging, Stuck, Superseded,
         };
         match self {
             // A return to a kept release, a restart and a scale have nothing to fetch or build.
@@ -78,10 +81,10 @@ impl Phase {
             Releasing => &[Shifting, Aborting],
             Shifting => &[Holding, Finalising, Aborting],
             Holding => &[Shifting, Aborting],
-            Finalising => &[Live, Aborting],
+            Finalising => &[Live, Done, Aborting],
             // *failed* when nothing served before, so that there was nothing to return to.
             Aborting => &[Reverted, Failed, Cancelled, Superseded, Stuck],
-            Live | Failed | Cancelled | Reverted | Stuck | Superseded => &[],
+            Live | Done | Failed | Cancelled | Reverted | Stuck | Superseded => &[],
         }
     }
 
@@ -115,6 +118,7 @@ impl Phase {
             Self::Finalising => "finalising",
             Self::Aborting => "aborting",
             Self::Live => "live",
+            Self::Done => "done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Reverted => "reverted",
@@ -127,7 +131,7 @@ impl Phase {
     pub fn outward(self) -> &'static str {
         match self {
             Self::Queued => "queued",
-            Self::Live => "ready",
+            Self::Live | Self::Done => "ready",
             Self::Failed | Self::Reverted | Self::Stuck => "error",
             Self::Cancelled | Self::Superseded => "cancelled",
             _ => "building",
@@ -230,10 +234,13 @@ pub struct Deployment {
     pub remaining: Millis,
     pub steps: Vec<Step>,
     pub asked_end: Option<EndedBy>,
-    /// Instances that this deployment starts, by process: (process, instance ordinal).
-    pub staged: Vec<(String, u32)>,
+    /// Instances that this deployment starts: (process, instance).
+    pub starts: Vec<(String, InstanceId)>,
+    /// Instances that serve once it is live: kept ones and started ones.
+    pub pool: Vec<InstanceId>,
+    /// The request's idempotency key.
+    pub key: String,
     pub cause: Option<Problem>,
-    pub generation: Generation,
 }
 
 impl Deployment {
@@ -261,7 +268,7 @@ impl Deployment {
         }
         let app = &self.app;
         match self.phase {
-            Phase::Live => format!("pilothouse status {app}"),
+            Phase::Live | Phase::Done => format!("pilothouse status {app}"),
             Phase::Failed | Phase::Reverted if self.aim == Aim::Deploy => {
                 format!("pilothouse logs {app} --build")
             }
@@ -282,7 +289,7 @@ mod tests {
     fn every_phase_that_is_not_an_end_has_a_way_on_and_a_way_out() {
         for phase in Phase::ALL {
             assert_eq!(phase.is_over(), phase.followers().is_empty(), "{phase:?}");
-            if !phase.is_over() && phase != Phase::Aborting {
+            if !phase.is_over() {
                 assert!(phase.followers().iter().any(|next| matches!(next, Phase::Failed | Phase::Aborting)), "{phase:?}");
             }
         }
@@ -291,7 +298,10 @@ mod tests {
     #[test]
     fn after_staging_only_aborting_leads_to_a_bad_end() {
         for phase in [Phase::Staging, Phase::Releasing, Phase::Shifting, Phase::Holding, Phase::Finalising] {
-            assert!(!phase.followers().iter().any(|next| next.is_over() && *next != Phase::Live), "{phase:?}");
+            assert!(
+                !phase.followers().iter().any(|next| next.is_over() && !matches!(next, Phase::Live | Phase::Done)),
+                "{phase:?}"
+            );
         }
     }
 }

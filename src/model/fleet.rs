@@ -57,6 +57,9 @@ pub struct App {
     pub asked: Option<ReleaseId>,
     /// Release that the routing table sends requests to.
     pub routed: Option<ReleaseId>,
+    /// Instances that the routing table sends requests to, and the workers beside them.
+    #[serde(default)]
+    pub pool: Vec<InstanceId>,
     /// Absent unless proved, and while nothing of it answers.
     pub serving: Option<Serving>,
     /// Release to return to.

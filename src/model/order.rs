@@ -33,7 +33,8 @@ impl fmt::Display for OrderKey {
     }
 }
 
-/// One effect asked of one host. An agent refuses a generation lower than the highest it has seen.
+/// One effect asked of one host. `generation` is the engine's lease: it rises with each start of an engine, and an agent
+/// refuses a lower one than the highest it has seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     pub key: OrderKey,
@@ -64,6 +65,8 @@ pub enum Work {
     Drain { instances: Vec<InstanceId>, within: Millis },
     /// SIGTERM, then SIGKILL after the instance's limit; answers when nothing of it runs any more. Its log stays.
     Stop { instance: InstanceId },
+    /// End the edge and its keeper.
+    StopEdge,
     /// Remove what releases left on disk: artefacts, sources, scratch, keeper folders, logs.
     Prune(PruneWork),
 }
@@ -107,6 +110,7 @@ pub enum Done {
     Proved(Proof),
     Drained(Drained),
     Stopped { exit: Option<Exit> },
+    EdgeStopped,
     Pruned { freed: Bytes },
 }
 

@@ -23,7 +23,8 @@ pub struct Route {
     /// Host names, lower case, without port.
     pub hosts: Vec<String>,
     /// Releases of the app. Weights sum to 100, or to 0 when nothing serves yet: then requests get 503.
-    /// A weight of 0 is a release that is staged or kept warm: only a proof reaches it.
+    /// A weight of 0 is a release that is staged or kept warm: only a proof reaches it. One release may have two entries:
+    /// its serving instances, and fresh ones that are staged beside them (restart, scale).
     pub splits: Vec<Split>,
     /// Path that health checks ask; any status below 500 passes.
     pub ready_path: String,

@@ -21,7 +21,7 @@ pub const VERSION: &str = "v1";
 
 /// Longest wait for an answer that needs no work.
 const PROMPT: Duration = Duration::from_secs(10);
-/// Longest wait for a plan: its source may have to be fetched.
+/// Longest wait for a plan or the acceptance of a deploy: the source may have to be looked at first.
 const PLAN: Duration = Duration::from_secs(6 * 60);
 
 /// `GET /v1/status`.
@@ -71,7 +71,7 @@ impl Client {
 
     /// Sends a command. A refusal comes back as the error.
     pub async fn command(&self, request: &Request) -> Result<Answer, Problem> {
-        let limit = if matches!(request.command, Command::Plan(_)) { PLAN } else { PROMPT };
+        let limit = if matches!(request.command, Command::Plan(_) | Command::Deploy(_)) { PLAN } else { PROMPT };
         self.http.call(Method::POST, "/v1/commands", Some(request), limit).await
     }
 
