@@ -1,8 +1,10 @@
 //! Settings and where things lie: default < file < environment < flag.
 
 pub mod clock;
+pub mod manifest_file;
 pub mod settings;
 pub mod state_dir;
+pub mod strict;
 
 pub use settings::Settings;
 pub use state_dir::StateDir;

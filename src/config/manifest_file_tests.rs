@@ -1,0 +1,162 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{
+    recipe::Proof,
+    units::{Bytes, Millis},
+};
+
+fn refused(text: &str) -> String {
+    match read(text, FILE_NAME) {
+        Ok(manifest) => format!("accepted: {manifest:?}"),
+        Err(problem) => problem.to_string(),
+    }
+}
+
+#[test]
+fn a_whole_manifest_is_read() {
+    let text = r#"
+name = "shop"
+x-owner = { team = "blue" }
+
+[build]
+install = "npm ci"
+command = ""
+limits = { time = "20m", memory = "2G" }
+
+[env]
+LOG = "info"
+
+[process.web]
+command = "node server.js"
+replicas = 2
+ready = { http = "/healthz", within = "90s" }
+resources = { memory = "512M" }
+x-note = 1
+
+[process.worker]
+command = "node worker.js"
+
+[[route]]
+host = "shop.example.org"
+
+[[route]]
+host = "jobs.example.org"
+process = "worker"
+
+[rollout]
+strategy = "rolling"
+keep = { releases = 3, warm = "5m" }
+"#;
+    let manifest = read(text, FILE_NAME).unwrap();
+    assert_eq!(manifest.name.unwrap().as_str(), "shop");
+    assert_eq!(manifest.build.command.as_deref(), Some(""));
+    assert_eq!(manifest.build.limits.time, Millis::minutes(20));
+    assert_eq!(manifest.process["web"].resources.memory, Some(Bytes::mib(512)));
+    assert_eq!(manifest.process["web"].ready.within, Millis::seconds(90));
+    assert_eq!(manifest.route[0].process, "web");
+    assert_eq!(manifest.rollout.keep.releases, 3);
+}
+
+#[test]
+fn an_empty_manifest_asks_for_nothing() {
+    assert_eq!(read("", FILE_NAME).unwrap(), Manifest::default());
+}
+
+/// What is wrong, and all that the message must say.
+const WRONG: &[(&str, &[&str])] = &[
+    ("comand = 1", &["pilothouse.toml:1 comand", "no such key `comand`"]),
+    ("[process.web]\ncomand = \"x\"", &["pilothouse.toml:2 process.web.comand", "did you mean `command`?"]),
+    ("[bild]\ncommand = \"x\"", &["pilothouse.toml:1 bild", "did you mean `build`?"]),
+    ("install = \"npm ci\"", &["pilothouse.toml:1 install", "did you mean `build.install`?"]),
+    ("replicas = 2", &["did you mean `process.web.replicas`?"]),
+    ("\n\n[process.web]\nreplicas = \"two\"", &["pilothouse.toml:4 process.web.replicas", "must be a whole number, not text"]),
+    ("[process.web]\nreplicas = -1", &["pilothouse.toml:2", "-1 is not within 0"]),
+    ("[process.web]\nreplicas = 101", &["pilothouse.toml:2 process.web.replicas", "limit of 100"]),
+    ("[process.web]\nport = 70000", &["pilothouse.toml:2 process.web.port", "70000 is not within 0 and 65535"]),
+    ("[process.web]\nport = 0", &["0 is not a port"]),
+    ("[process.web]\nport = 3000\nreplicas = 2", &["pilothouse.toml:2 process.web.port", "cannot share the fixed port 3000"]),
+    ("[build.limits]\ntime = \"12 parsecs\"", &["pilothouse.toml:2 build.limits.time", "`12 parsecs` is not a span", "30s"]),
+    ("[build.limits]\ntime = 12", &["pilothouse.toml:2 build.limits.time", "text in quotes", "Default `15m`"]),
+    ("[build.limits]\nmemory = \"0\"", &["pilothouse.toml:2 build.limits.memory", "limit of 0"]),
+    ("[process.web]\nruntime = \"proces\"", &["pilothouse.toml:2 process.web.runtime", "did you mean `process`?"]),
+    ("[rollout]\nstrategy = 7", &["pilothouse.toml:2 rollout.strategy", "must be text in quotes, not a bare number"]),
+    ("name = \"My Shop\"", &["pilothouse.toml:1 name", "cannot be an app's name", "my-shop"]),
+    ("[build]\noutput = \"../dist\"", &["pilothouse.toml:2 build.output", "inside the source"]),
+    ("[[route]]\nhost = \"https://Shop.example.org/x\"", &["pilothouse.toml:2 route[0].host", "write `shop.example.org`"]),
+    ("[[route]]\nhost = \"a\"\n[[route]]\nhost = \"a\"", &["pilothouse.toml:4 route[1].host", "two routes"]),
+    ("[process.api]\n[[route]]\nhost = \"a\"\nprocess = \"apy\"", &["pilothouse.toml:4 route[0].process", "did you mean `api`?"]),
+    ("[[route]]\nprocess = \"web\"", &["pilothouse.toml:1 route[0]", "`host` is missing"]),
+    ("[env]\nPORT = \"80\"", &["pilothouse.toml:2 env.PORT", "given to each instance"]),
+    ("[env]\n\"A B\" = \"80\"", &["pilothouse.toml:2 env.A B", "variable's name"]),
+    ("[env]\nN = 3", &["pilothouse.toml:2 env.N", "must be text in quotes, not a bare number"]),
+    ("[process.Web]\n", &["pilothouse.toml:1 process.Web", "process's name"]),
+    ("[process.web.ready]\nhttp = \"healthz\"", &["pilothouse.toml:2 process.web.ready.http", "not a path"]),
+    ("[process.web]\ncommand = \"a\"\ncommand = \"b\"", &["pilothouse.toml:3", "not TOML", "duplicate"]),
+    ("[process.web\n", &["pilothouse.toml:1", "not TOML"]),
+    ("process = 3", &["pilothouse.toml:1 process", "must be a table"]),
+];
+
+#[test]
+fn each_mistake_is_named_with_its_line_and_the_way_out() {
+    for (text, said) in WRONG {
+        let message = refused(text);
+        for part in *said {
+            assert!(message.contains(part), "{text:?}\n  said {message:?}\n  lacks {part:?}");
+        }
+    }
+}
+
+#[test]
+fn further_mistakes_are_told_too() {
+    let problem = read("nam = \"a\"\n[buld]\n", FILE_NAME).unwrap_err();
+    assert_eq!(problem.at.as_deref(), Some("pilothouse.toml:1 nam"));
+    assert_eq!(problem.evidence.len(), 1);
+    assert!(problem.evidence[0].contains("pilothouse.toml:2 buld"), "{:?}", problem.evidence);
+}
+
+#[test]
+fn what_init_writes_is_read_back() {
+    let recipe = Recipe {
+        install: Some("npm ci".to_owned()),
+        build: Some("npm run \"build\"\\x".to_owned()),
+        start: Some("node 'server.js' --port $PORT".to_owned()),
+        processes: vec![("worker".to_owned(), "node worker.js".to_owned())],
+        proof: vec![Proof { file: "package.json:3".to_owned(), why: "scripts.build\nnewline".to_owned() }],
+        ..Recipe::default()
+    };
+    let text = write(&AppId::suggest("shop"), &recipe);
+    let manifest = read(&text, FILE_NAME).unwrap();
+    assert_eq!(manifest.build.install, recipe.install);
+    assert_eq!(manifest.build.command, recipe.build);
+    assert_eq!(manifest.process["web"].command, recipe.start);
+    assert_eq!(manifest.process["worker"].command.as_deref(), Some("node worker.js"));
+}
+
+#[test]
+fn the_schema_tells_editors_every_key() {
+    let schema = schema();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(schema["properties"]["build"].is_object());
+    assert_eq!(schema["additionalProperties"], false);
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_the_reader(text in ".{0,200}") {
+        let _ = read(&text, FILE_NAME);
+    }
+
+    #[test]
+    fn no_odd_table_breaks_the_reader(
+        keys in prop::collection::vec((
+            "(name|build|env|process|route|rollout|process\\.web|build\\.limits|rollout\\.keep|x-a|\"é\\.\"|[a-z]{1,6})",
+            "(1|-5|1e400|\"\"|\"5m\"|\"é\"|true|\\[\\]|\\[1, \"a\"\\]|\\{\\}|\\{ web = 1 \\}|2020-01-01|99999999999999999999)",
+        ), 0..6),
+    ) {
+        let text: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let _ = read(&text, FILE_NAME);
+        let text: String = keys.iter().map(|(key, value)| format!("[[{key}]]\nhost = {value}\n")).collect();
+        let _ = read(&text, FILE_NAME);
+    }
+}
