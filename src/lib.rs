@@ -3,5 +3,6 @@
 //! The rooms in reading order; `docs/architecture.md` says who may use whom.
 
 pub mod config;
+pub mod deploy;
 pub mod model;
 pub mod wire;

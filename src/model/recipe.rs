@@ -30,5 +30,9 @@ pub struct Recipe {
     /// Further processes by name (Procfile): name and command, in the file's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<(String, String)>,
+    /// Environment that its servers expect (`NODE_ENV=production`); of the processes, not of the build. What manifest and
+    /// operator say wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
     pub proof: Vec<Proof>,
 }

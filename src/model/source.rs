@@ -58,6 +58,45 @@ pub struct Survey {
 impl Survey {
     /// Most paths that a listing holds.
     pub const LIMIT: usize = 20_000;
+    /// Most bytes of a text; the rest is left out.
+    pub const LONGEST_TEXT: usize = 256 << 10;
+    /// Files whose texts are taken along: those that detection reads.
+    pub const READ: &[&str] = &[
+        "pilothouse.toml",
+        "Procfile",
+        "package.json",
+        "package-lock.json",
+        "npm-shrinkwrap.json",
+        "pnpm-lock.yaml",
+        "yarn.lock",
+        ".yarnrc.yml",
+        "angular.json",
+        "astro.config.js",
+        "astro.config.mjs",
+        "astro.config.ts",
+        "next.config.js",
+        "next.config.mjs",
+        "next.config.ts",
+        "svelte.config.js",
+        "vite.config.js",
+        "vite.config.mjs",
+        "vite.config.ts",
+        "pyproject.toml",
+        "requirements.txt",
+        "uv.lock",
+        "app.py",
+        "api.py",
+        "asgi.py",
+        "main.py",
+        "run.py",
+        "server.py",
+        "wsgi.py",
+        "app/__init__.py",
+        "app/app.py",
+        "app/main.py",
+        "src/app.py",
+        "src/main.py",
+    ];
 
     /// How people name what was fetched: `9c1f02e`, `9c1f02e+dirty`, or `folder`.
     pub fn version(&self) -> String {

@@ -1,0 +1,93 @@
+//! `Procfile`: one process per line, `NAME: COMMAND`; it says what is started, whatever the language.
+
+use super::tree::{Tree, proof};
+use crate::model::{
+    Problem,
+    recipe::{Proof, Recipe},
+};
+
+/// Name of the file.
+const FILE: &str = "Procfile";
+
+/// One line.
+pub(super) struct Line {
+    name: String,
+    command: String,
+    number: usize,
+}
+
+/// The processes, in the file's order; empty without a `Procfile`.
+pub(super) fn read(tree: &Tree<'_>) -> Result<Vec<Line>, Problem> {
+    let mut processes: Vec<Line> = Vec::new();
+    for (index, text) in tree.text(FILE).unwrap_or_default().lines().enumerate() {
+        let (text, number) = (text.trim().trim_start_matches('\u{feff}'), index + 1);
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let wrong = |what: String, next: &str| Problem::user(what).at(format!("{FILE}:{number}")).hint(next.to_owned());
+        let Some((name, command)) = text.split_once(':').map(|(name, command)| (name.trim(), command.trim())) else {
+            return Err(wrong("this is no process".to_owned(), "write `NAME: COMMAND`, such as `web: node server.js`"));
+        };
+        let shaped = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+        if !shaped || name.is_empty() || name.len() > 40 {
+            let what = format!("`{}` cannot be a process's name", name.escape_debug());
+            return Err(wrong(what, "use lower-case letters, digits, `-` and `_`, at most 40"));
+        }
+        if command.is_empty() {
+            return Err(wrong(format!("`{name}` has no command"), "write `NAME: COMMAND`, such as `web: node server.js`"));
+        }
+        if let Some(first) = processes.iter().find(|line| line.name == name) {
+            return Err(wrong(format!("`{name}` stands in line {} already", first.number), "leave one of them"));
+        }
+        processes.push(Line { name: name.to_owned(), command: command.to_owned(), number });
+    }
+    Ok(processes)
+}
+
+/// The recipe of a source that is nothing but its `Procfile`.
+pub(super) fn alone() -> Recipe {
+    Recipe { language: "procfile".to_owned(), runtime: "process".to_owned(), ..Recipe::default() }
+}
+
+/// `recipe`, started as `processes` say; install and build stay.
+pub(super) fn over(mut recipe: Recipe, processes: Vec<Line>) -> Recipe {
+    for mut line in processes {
+        let place = format!("{FILE}:{}", line.number);
+        line.command = with_programs(&recipe, line.command);
+        match line.name.as_str() {
+            "web" => {
+                recipe.proof.retain(|proof| !is_of_start(proof));
+                recipe.proof.push(proof(place, "starts `web`"));
+                recipe.start = Some(line.command);
+                recipe.output = None;
+                "process".clone_into(&mut recipe.runtime);
+            }
+            // On the platforms that know it, it runs once before a release takes over.
+            "release" => recipe.proof.push(proof(place, "`release` is not run yet; left out")),
+            _ => {
+                recipe.proof.push(proof(place, format!("starts `{}`", line.name)));
+                recipe.processes.push((line.name, line.command));
+            }
+        }
+    }
+    recipe
+}
+
+/// Procfiles name programs of the app's own packages (`web: gunicorn shop:app`): they are found first.
+fn with_programs(recipe: &Recipe, command: String) -> String {
+    let folder = match (recipe.language.as_str(), &recipe.install) {
+        ("python", Some(_)) => ".venv/bin",
+        ("node", Some(_)) => "node_modules/.bin",
+        _ => return command,
+    };
+    let first = command.split_whitespace().next().unwrap_or_default();
+    if first.contains('/') || ["node", "npm", "npx", "pnpm", "yarn", "bun"].contains(&first) {
+        return command;
+    }
+    format!("PATH=\"$PWD/{folder}:$PATH\"; {command}")
+}
+
+/// Whether a language's proof is about the start command that the `Procfile` replaces.
+fn is_of_start(proof: &Proof) -> bool {
+    proof.why.starts_with("starts ") || proof.why.starts_with("static files in ")
+}
