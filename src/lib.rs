@@ -4,5 +4,7 @@
 
 pub mod config;
 pub mod deploy;
+pub mod keep;
 pub mod model;
+pub mod runtimes;
 pub mod wire;

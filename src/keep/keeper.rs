@@ -1,0 +1,350 @@
+//! One keeper at work: a loop that waits for output, signals and deadlines, and acts on what came.
+
+use std::{
+    io,
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait},
+};
+use signal_hook::consts::{SIGCHLD, SIGTERM};
+
+use super::{
+    child, clock,
+    log::Log,
+    memory::Limit,
+    output::Output,
+    process::{self, Process},
+    spec::{Restart, Spec},
+    state::KeeperState,
+};
+use crate::model::instance::{Exit, InstanceState};
+
+const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
+/// A program that ran so long is taken for healthy: its next back-off is the first one again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// Between two rounds of SIGKILL: what forks while it is being killed is met in the next one.
+const KILL_EVERY: Duration = Duration::from_millis(20);
+/// A state that could not be written is tried again so often.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+/// How a running tree is brought to its end.
+#[derive(Debug)]
+struct Ending {
+    /// From here on SIGKILL.
+    kill_at: Duration,
+    /// Whether what outlived the program was asked to end too.
+    rest_asked: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Keeper {
+    dir: PathBuf,
+    spec: Spec,
+    state: KeeperState,
+    saved: Option<KeeperState>,
+    log: Log,
+    limit: Limit,
+    output: Output,
+    signals: UnixStream,
+    /// Set by SIGTERM: end everything, then this keeper.
+    asked: Arc<AtomicBool>,
+    /// Whether any process below this one is left, the program or another.
+    any_left: bool,
+    ending: Option<Ending>,
+    started: Duration,
+    limit_at: Duration,
+    restart_at: Duration,
+    back_off: Duration,
+    timed_out: bool,
+    out_of_memory: bool,
+}
+
+impl Keeper {
+    pub(super) fn new(dir: PathBuf, spec: Spec) -> io::Result<Self> {
+        let (signals, wake) = UnixStream::pair()?;
+        signals.set_nonblocking(true)?;
+        let asked = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGTERM, Arc::clone(&asked))?;
+        signal_hook::low_level::pipe::register(SIGTERM, wake.try_clone()?)?;
+        signal_hook::low_level::pipe::register(SIGCHLD, wake)?;
+        let me = Process::of(std::process::id()).ok_or_else(|| io::Error::other("/proc is not mounted"))?;
+        let log = Log::open(dir.join("log"), spec.rotate_at.0, spec.keep_files);
+        let limit = Limit::new(spec.memory, spec.control_group, &format!("{}-{}", me.pid, me.started));
+        let state = KeeperState {
+            boot_id: spec.boot_id.clone(),
+            keeper: me,
+            child: None,
+            state: InstanceState::Starting,
+            restarts: 0,
+            address: spec.port.map(|port| ([127, 0, 0, 1], port).into()),
+            started_at: None,
+            ran: None,
+            last_exit: None,
+            restarts_at: None,
+            control_group: limit.group().map(Into::into),
+        };
+        Ok(Self {
+            dir,
+            spec,
+            state,
+            saved: None,
+            log,
+            limit,
+            output: Output::default(),
+            signals,
+            asked,
+            any_left: false,
+            ending: None,
+            started: Duration::ZERO,
+            limit_at: Duration::ZERO,
+            restart_at: Duration::ZERO,
+            back_off: FIRST_BACK_OFF,
+            timed_out: false,
+            out_of_memory: false,
+        })
+    }
+
+    /// What the launcher is told.
+    pub(super) fn first_state(&self) -> String {
+        serde_json::to_string(&self.state).unwrap_or_default()
+    }
+
+    /// Without a first state on disk nobody could find this keeper again: then it must not go on.
+    pub(super) fn save_first(&mut self) -> io::Result<()> {
+        self.log.flush();
+        let saved = self.state.write(&self.dir);
+        if saved.is_err() {
+            self.kill_all();
+        }
+        self.saved = Some(self.state.clone());
+        saved
+    }
+
+    /// Works until it was asked to end, or the program ended and is not to be started again.
+    pub(super) fn run(&mut self) {
+        loop {
+            self.wait();
+            self.output.read(&mut self.log);
+            self.collect_exits();
+            let is_over = self.act(clock::monotonic());
+            // Lines first: who sees an exit in the state finds its last lines in the log.
+            self.log.flush();
+            self.save();
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, now: Duration) {
+        self.started = now;
+        self.limit_at = now;
+        (self.timed_out, self.out_of_memory) = (false, false);
+        self.state.restarts_at = None;
+        let started = child::spawn(&self.dir, self.limit.group()).and_then(|child| {
+            let process = Process::of(child.id()).ok_or(io::ErrorKind::NotFound)?;
+            self.output = Output::of(child)?;
+            Ok(process)
+        });
+        match started {
+            Ok(process) => {
+                self.any_left = true;
+                self.state.child = Some(process);
+                self.state.state = InstanceState::Running;
+                self.state.started_at = Some(clock::now());
+                self.log.say(&format!("started pid {}", process.pid));
+            }
+            Err(error) => {
+                self.log.say(&format!("could not be started: {error}"));
+                self.after_exit(Exit { code: None, signal: None, out_of_memory: false, timed_out: false, at: clock::now() });
+            }
+        }
+    }
+
+    fn wait(&mut self) {
+        let timeout = self.deadline().map(|at| at.saturating_sub(clock::monotonic()));
+        let timeout = timeout.and_then(|span| rustix::time::Timespec::try_from(span).ok());
+        let mut all = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        all.extend(self.output.descriptors().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
+        // Interrupted by a signal: what it brought is looked at in any case.
+        let _ = poll(&mut all, timeout.as_ref());
+        let mut bytes = [0; 64];
+        while io::Read::read(&mut &self.signals, &mut bytes).is_ok_and(|read| read == bytes.len()) {}
+    }
+
+    /// When something is to be done even if nothing happens.
+    fn deadline(&self) -> Option<Duration> {
+        let running = self.state.child.is_some();
+        let limit_at = self.limit.every().filter(|_| running).map(|every| self.limit_at + every);
+        let time_up = self.time_up().filter(|_| running && self.ending.is_none());
+        let ending = self.ending.as_ref().map(|ending| ending.kill_at.max(clock::monotonic() + KILL_EVERY));
+        let restart = (!running && !self.any_left).then_some(self.restart_at);
+        let save = (self.saved.as_ref() != Some(&self.state)).then(|| clock::monotonic() + SAVE_EVERY);
+        [limit_at, time_up, ending, restart, save, self.output.deadline()].into_iter().flatten().min()
+    }
+
+    fn time_up(&self) -> Option<Duration> {
+        self.spec.time_limit.map(|limit| self.started + limit.duration())
+    }
+
+    fn collect_exits(&mut self) {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => self.note_exit(pid, status),
+                Ok(None) => return self.any_left = true,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return self.any_left = false,
+            }
+        }
+    }
+
+    fn note_exit(&mut self, pid: Pid, status: WaitStatus) {
+        let number = pid.as_raw_nonzero().get() as u32;
+        if self.state.child.is_none_or(|child| child.pid != number) {
+            return;
+        }
+        self.output.drain(&mut self.log);
+        self.out_of_memory |= self.limit.is_passed(std::process::id());
+        self.after_exit(Exit {
+            code: status.exit_status(),
+            signal: status.terminating_signal(),
+            out_of_memory: self.out_of_memory,
+            timed_out: self.timed_out,
+            at: clock::now(),
+        });
+    }
+
+    fn after_exit(&mut self, exit: Exit) {
+        let now = clock::monotonic();
+        let ran = now.saturating_sub(self.started);
+        self.log.say(&match self.spec.memory.filter(|_| exit.out_of_memory) {
+            Some(limit) => format!("out of memory at {limit}"),
+            None => exit.words(),
+        });
+        self.state.child = None;
+        self.state.ran = Some(ran.into());
+        self.state.last_exit = Some(exit);
+        if self.is_asked() || self.spec.restart == Restart::Never {
+            self.state.state = InstanceState::Stopping;
+            return;
+        }
+        if ran >= HEALTHY_AFTER {
+            self.back_off = FIRST_BACK_OFF;
+        }
+        self.log.say(&format!("restarts in {:.1} s", self.back_off.as_secs_f64()));
+        self.restart_at = now + self.back_off;
+        self.state.restarts_at = Some(clock::now().plus(self.back_off));
+        self.state.state = InstanceState::BackOff;
+        self.back_off = (self.back_off * 2).min(LONGEST_BACK_OFF);
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Does what is due. True when the keeper has nothing left to do.
+    fn act(&mut self, now: Duration) -> bool {
+        if self.is_asked() && self.state.state != InstanceState::Stopping {
+            self.state.state = InstanceState::Stopping;
+            self.state.restarts_at = None;
+            self.begin_to_end(now);
+        }
+        self.enforce_limits(now);
+        self.end_tree(now);
+        if self.state.child.is_some() || self.any_left {
+            return false;
+        }
+        self.ending = None;
+        self.output.drain(&mut self.log);
+        if self.is_asked() || self.spec.restart == Restart::Never {
+            self.state.state = InstanceState::Stopped;
+            return true;
+        }
+        if now >= self.restart_at {
+            self.state.restarts += 1;
+            self.start(now);
+        }
+        false
+    }
+
+    fn enforce_limits(&mut self, now: Duration) {
+        if self.state.child.is_none() {
+            return;
+        }
+        if self.ending.is_none() && self.time_up().is_some_and(|at| now >= at) {
+            let limit = self.spec.time_limit.unwrap_or_default();
+            self.log.say(&format!("out of time after {limit}"));
+            self.timed_out = true;
+            self.begin_to_end(now);
+        }
+        if self.limit.every().is_some_and(|every| now >= self.limit_at + every) {
+            self.limit_at = now;
+            if self.limit.is_passed(std::process::id()) {
+                self.out_of_memory = true;
+                self.kill_all();
+            }
+        }
+    }
+
+    /// Asks the program to end, if it runs; what is left of it after its time is killed.
+    fn begin_to_end(&mut self, now: Duration) {
+        if let Some(child) = self.state.child {
+            signal_group(child, Signal::TERM);
+        }
+        let kill_at = now + self.spec.kill_after.duration();
+        self.ending = Some(Ending { kill_at, rest_asked: false });
+    }
+
+    /// Brings what is left of a tree to its end: on request, or when its program has ended.
+    fn end_tree(&mut self, now: Duration) {
+        let has_ended = self.state.child.is_none();
+        if has_ended && self.any_left && self.ending.is_none() {
+            self.begin_to_end(now);
+        }
+        let Some(ending) = &mut self.ending else {
+            return;
+        };
+        if now >= ending.kill_at {
+            self.kill_all();
+        } else if has_ended && !ending.rest_asked {
+            ending.rest_asked = true;
+            for process in process::descendants(std::process::id()) {
+                process.signal(Signal::TERM);
+            }
+        }
+    }
+
+    fn kill_all(&self) {
+        if let Some(child) = self.state.child {
+            signal_group(child, Signal::KILL);
+        }
+        for process in process::descendants(std::process::id()) {
+            process.signal(Signal::KILL);
+        }
+    }
+
+    fn save(&mut self) {
+        if self.saved.as_ref() != Some(&self.state) && self.state.write(&self.dir).is_ok() {
+            self.saved = Some(self.state.clone());
+        }
+    }
+}
+
+/// To the program's process group, and to itself in case it has not made its group yet.
+fn signal_group(child: Process, signal: Signal) {
+    if let Some(group) = Pid::from_raw(child.pid as i32) {
+        // Gone already is as good.
+        let _ = kill_process_group(group, signal);
+    }
+    child.signal(signal);
+}

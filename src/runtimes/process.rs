@@ -1,0 +1,1 @@
+//! Instances as processes, each under a keeper.
