@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use rustix::process::Signal;
-use tokio::{io::Interest, io::unix::AsyncFd, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     config::Settings,
