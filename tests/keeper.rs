@@ -1,10 +1,11 @@
 //! The keeper as the real binary: what becomes of a program, its tree, its output and its limits.
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
-mod support;
+mod kept;
 
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
+use kept::{World, eventually, labels};
 use pilothouse::{
     keep::{
         Program, Restart, Spec,
@@ -17,7 +18,6 @@ use pilothouse::{
     runtimes::keepers,
 };
 use rustix::process::Signal;
-use support::{World, eventually, labels};
 
 fn once(spec: Spec) -> Spec {
     Spec { restart: Restart::Never, ..spec }

@@ -1,5 +1,5 @@
 //! What several whole-program tests share.
-#![allow(clippy::expect_used, dead_code, reason = "helpers of tests")]
+#![allow(clippy::expect_used, dead_code, unreachable_pub, reason = "helpers of tests")]
 
 use std::{path::PathBuf, time::Duration};
 
