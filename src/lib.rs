@@ -7,4 +7,5 @@ pub mod deploy;
 pub mod keep;
 pub mod model;
 pub mod runtimes;
+pub mod sources;
 pub mod wire;
