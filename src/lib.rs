@@ -2,6 +2,7 @@
 //!
 //! The rooms in reading order; `docs/architecture.md` says who may use whom.
 
+pub mod cli;
 pub mod config;
 pub mod deploy;
 pub mod keep;
