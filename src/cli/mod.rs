@@ -1,2 +1,267 @@
-//! The command line.
+//! The command line: one file per command, a thin client of the engine.
+
+pub mod apps;
+pub mod cancel;
+pub mod completions;
+pub mod context;
+pub mod deed;
+pub mod deploy;
+pub mod engine;
+pub mod follow;
+pub mod keys;
+pub mod logs;
+pub mod output;
+pub mod progress;
+pub mod releases;
+pub mod remove;
+pub mod report;
+pub mod restart;
+pub mod rollback;
 pub mod sample;
+pub mod scale;
+pub mod schema;
+pub mod start;
+pub mod status;
+pub mod stop;
+pub mod table;
+pub mod tasks;
+pub mod time;
+pub mod wait;
+
+use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+
+use crate::{
+    config::{self, Flags, Settings},
+    model::problem::Problem,
+};
+use context::Context;
+use output::Output;
+
+/// Starts an engine in the background and returns as soon as its process exists.
+pub type Launch = Arc<dyn Fn(&Settings) -> Result<(), Problem> + Send + Sync>;
+
+/// What the command line may start without knowing how: given by `main.rs`, which alone knows everybody.
+#[derive(Clone)]
+pub struct Roles {
+    /// Runs an engine in this process until it is told to end.
+    pub run_engine: Arc<dyn Fn(&Settings) -> Result<(), Problem> + Send + Sync>,
+    pub launch_engine: Launch,
+    /// Runs the console on a running engine until it is left.
+    pub run_console: Arc<dyn Fn(&Settings) -> Result<(), Problem> + Send + Sync>,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Proved success: exit 0.
+    Well,
+    /// Refused, failed or not finished, and already told: exit 1.
+    Badly,
+}
+
+const ABOUT: &str = "From a git repository to a proved URL: a console and engine for a fleet of servers";
+const AFTER: &str = "Without a command, the console opens.\nExit status: 0 proved success, 1 refused or failed, 2 usage.";
+
+#[derive(Debug, Parser)]
+#[command(name = "pilothouse", version, about = ABOUT, after_help = AFTER, disable_help_subcommand = true)]
+struct Line {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    word: Option<Word>,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Folder with all of the engine's files [env: PILOTHOUSE_STATE] [default: $XDG_STATE_HOME/pilothouse]
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Configuration file [env: PILOTHOUSE_CONFIG] [default: $XDG_CONFIG_HOME/pilothouse/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting over file and environment, such as edge.threads=2
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// One JSON document on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// No colours
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// No progress on standard error
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Do not ask
+    #[arg(long, short, global = true)]
+    yes: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Word {
+    /// Bring a folder or git repository to a proved URL
+    Deploy(deploy::Deploy),
+    /// All apps: asked, running, serving
+    Apps(apps::Apps),
+    /// One app: asked, running, serving, and its instances
+    Status(status::Status),
+    /// The releases of an app
+    Releases(releases::Releases),
+    /// Return to a kept release
+    Rollback(rollback::Rollback),
+    /// Show and follow the lines that an app or its build wrote
+    Logs(logs::Logs),
+    /// Replace an app's instances by fresh ones of the same release
+    Restart(restart::Restart),
+    /// End an app's instances; its releases stay
+    Stop(stop::Stop),
+    /// Start a stopped app again
+    Start(start::Start),
+    /// Change how many instances of an app run
+    Scale(scale::Scale),
+    /// Remove an app with its releases and logs
+    Remove(remove::Remove),
+    /// End a deployment; the release before it goes on serving
+    Cancel(cancel::Cancel),
+    /// Wait until an app is live
+    Wait(wait::Wait),
+    /// Work under way and the engine's own tasks
+    Tasks(tasks::Tasks),
+    /// Start, stop or describe the engine
+    Engine(engine::Engine),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+    /// The keys of the console
+    Keys(keys::Keys),
+    /// The JSON Schema of pilothouse.toml
+    Schema(schema::Schema),
+}
+
+/// Runs the command line; the first argument is the program's name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, roles: Roles) -> ExitCode {
+    let line = match Line::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are answers, everything else is a usage error; a closed output is nobody's loss.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        }
+    };
+    let output = Output::new(line.global.json, line.global.quiet, line.global.no_color);
+    match run(line, roles, &output) {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Badly) => ExitCode::FAILURE,
+        Err(Failed::Usage(what)) => {
+            output.error_text(&format!("{what}\n"));
+            ExitCode::from(2)
+        }
+        Err(Failed::Problem(problem)) => {
+            output.problem(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command did not run to its end.
+enum Failed {
+    Usage(String),
+    Problem(Problem),
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+fn run(line: Line, roles: Roles, output: &Output) -> Result<Ended, Failed> {
+    let Global { state, config, set, yes, .. } = line.global;
+    let flags = Flags { state, config, set };
+    match line.word {
+        // What needs no settings works also with a broken configuration.
+        Some(Word::Completions(word)) => return Ok(word.run(output)),
+        Some(Word::Schema(word)) => return Ok(word.run(output)),
+        Some(Word::Keys(word)) => return Ok(word.run(output)),
+        _ => {}
+    }
+    let settings = config::load(&flags)?;
+    let context = Context { settings, output, roles, yes };
+    match line.word {
+        None => open_console(&context),
+        Some(Word::Engine(word)) if word.is_run() => {
+            (context.roles.run_engine)(&context.settings)?;
+            Ok(Ended::Well)
+        }
+        Some(word) => Ok(runtime()?.block_on(word.run(&context))?),
+    }
+}
+
+impl Word {
+    async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
+        match self {
+            Self::Deploy(word) => word.run(context).await,
+            Self::Apps(word) => word.run(context).await,
+            Self::Status(word) => word.run(context).await,
+            Self::Releases(word) => word.run(context).await,
+            Self::Rollback(word) => word.run(context).await,
+            Self::Logs(word) => word.run(context).await,
+            Self::Restart(word) => word.run(context).await,
+            Self::Stop(word) => word.run(context).await,
+            Self::Start(word) => word.run(context).await,
+            Self::Scale(word) => word.run(context).await,
+            Self::Remove(word) => word.run(context).await,
+            Self::Cancel(word) => word.run(context).await,
+            Self::Wait(word) => word.run(context).await,
+            Self::Tasks(word) => word.run(context).await,
+            Self::Engine(word) => word.run(context).await,
+            Self::Completions(word) => Ok(word.run(context.output)),
+            Self::Keys(word) => Ok(word.run(context.output)),
+            Self::Schema(word) => Ok(word.run(context.output)),
+        }
+    }
+}
+
+fn open_console(context: &Context<'_>) -> Result<Ended, Failed> {
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(Failed::Usage(
+            "the console needs a terminal; without one use a command: `pilothouse --help` lists them".to_owned(),
+        ));
+    }
+    runtime()?.block_on(context.engine())?;
+    (context.roles.run_console)(&context.settings)?;
+    Ok(Ended::Well)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::internal(format!("cannot start: {error}")))
+}
+
+/// The definition of the whole line, for completions and tests.
+fn definition() -> clap::Command {
+    Line::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        for command in definition().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

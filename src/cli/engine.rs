@@ -1,0 +1,216 @@
+//! `engine start, stop, status, run`: the engine of this state folder.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use super::{Ended, context::Context, deploy::odd, output::Tone};
+use crate::{
+    model::{
+        command::{Answer, Command},
+        problem::Problem,
+        units::Millis,
+    },
+    wire::engine,
+};
+
+/// Longest wait for an engine to end.
+const END: Duration = Duration::from_secs(20);
+/// The same when all instances end first, each with its own limits.
+const END_EVERYTHING: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Args)]
+pub struct Engine {
+    #[command(subcommand)]
+    word: Word,
+}
+
+#[derive(Debug, Subcommand)]
+enum Word {
+    /// Start an engine in the background; it goes on with what was under way
+    Start,
+    /// End the engine; apps and the edge go on serving
+    Stop {
+        /// End all instances and the edge too
+        #[arg(long)]
+        everything: bool,
+    },
+    /// What runs, and where
+    Status,
+    /// Run the engine in this terminal until ctrl-c
+    Run,
+}
+
+/// The document of `engine status`. Fields may be added, never renamed.
+#[derive(Debug, Serialize)]
+struct Document {
+    running: bool,
+    pid: Option<u32>,
+    version: Option<String>,
+    socket: String,
+    state_dir: String,
+    edge: Edge,
+    uptime_s: Option<u64>,
+    /// The journal cannot be written, and why.
+    degraded: Option<Problem>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Edge {
+    http: Vec<String>,
+    https: Vec<String>,
+    up: bool,
+    pid: Option<u32>,
+}
+
+impl Document {
+    fn of(status: engine::Status) -> Self {
+        Self {
+            running: true,
+            pid: Some(status.engine.pid),
+            version: Some(status.engine.version),
+            socket: status.engine.socket,
+            state_dir: status.engine.state_dir,
+            edge: Edge {
+                http: status.edge.http.iter().map(ToString::to_string).collect(),
+                https: status.edge.https.iter().map(ToString::to_string).collect(),
+                up: status.edge.up,
+                pid: Some(status.edge.pid).filter(|pid| *pid != 0),
+            },
+            uptime_s: Some(status.uptime_s),
+            degraded: status.engine.degraded,
+        }
+    }
+
+    fn at_rest(context: &Context<'_>) -> Self {
+        Self {
+            running: false,
+            pid: None,
+            version: None,
+            socket: context.settings.state.engine_socket().display().to_string(),
+            state_dir: context.settings.state.root().display().to_string(),
+            edge: Edge::default(),
+            uptime_s: None,
+            degraded: None,
+        }
+    }
+}
+
+impl Engine {
+    /// Whether this process becomes the engine.
+    pub fn is_run(&self) -> bool {
+        matches!(self.word, Word::Run)
+    }
+
+    pub async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
+        match self.word {
+            Word::Start => {
+                let status = context.engine().await?.status().await?;
+                show(context, Document::of(status));
+                Ok(Ended::Well)
+            }
+            Word::Status => status(context).await,
+            Word::Stop { everything } => {
+                let outcome = if stop(context, everything).await? { "stopped" } else { "was not running" };
+                if context.output.json {
+                    context.output.document(&serde_json::json!({ "outcome": outcome, "next": "pilothouse engine start" }));
+                }
+                context.output.line(&format!("✓ the engine {outcome}"));
+                Ok(Ended::Well)
+            }
+            Word::Run => Err(Problem::internal("the engine's own process must be started by the role")),
+        }
+    }
+}
+
+async fn status(context: &Context<'_>) -> Result<Ended, Problem> {
+    match context.client().status().await {
+        Ok(status) => {
+            show(context, Document::of(status));
+            Ok(Ended::Well)
+        }
+        Err(problem) if problem.is_transient() => {
+            if context.output.json {
+                context.output.document(&Document::at_rest(context));
+            }
+            context.output.explain(&problem.hint("pilothouse engine start"));
+            Ok(Ended::Badly)
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+fn show(context: &Context<'_>, document: Document) {
+    let output = context.output;
+    if output.json {
+        output.document(&document);
+        return;
+    }
+    let label = |word: &str| output.paint(Tone::Muted, &format!("  {word:<8}"));
+    let uptime = Millis::seconds(document.uptime_s.unwrap_or_default());
+    let version = document.version.unwrap_or_default();
+    output.line(&format!("● engine {version} runs for {uptime} (pid {})", document.pid.unwrap_or_default()));
+    output.line(&format!("{}{}", label("state"), document.state_dir));
+    output.line(&format!("{}{}", label("socket"), document.socket));
+    let edge = if document.edge.up { document.edge.http.join(", ") } else { "not up".to_owned() };
+    output.line(&format!("{}{edge}", label("edge")));
+    if let Some(problem) = &document.degraded {
+        output.explain(problem);
+    }
+}
+
+/// Ends the engine and returns once it is gone; false when none ran.
+pub async fn stop(context: &Context<'_>, everything: bool) -> Result<bool, Problem> {
+    let status = match context.client().status().await {
+        Ok(status) => status,
+        Err(problem) if problem.is_transient() && !everything => return Ok(false),
+        // What it left behind is ended by an engine: it knows its instances.
+        Err(problem) if problem.is_transient() => context.engine().await?.status().await?,
+        Err(problem) => return Err(problem),
+    };
+    match context.send(Command::StopEngine { everything }).await? {
+        Answer::Done { .. } | Answer::Accepted { .. } => {}
+        other => return Err(odd(&other)),
+    }
+    let limit = if everything { END_EVERYTHING } else { END };
+    let deadline = Instant::now() + limit;
+    while is_alive(status.engine.pid) {
+        if Instant::now() >= deadline {
+            let what = format!("the engine (pid {}) still runs after {} s", status.engine.pid, limit.as_secs());
+            return Err(Problem::unavailable(what).hint(format!("see {}", context.settings.state.engine_log().display())));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(true)
+}
+
+/// Whether a process of this id runs; one that has ended and was not waited for does not.
+pub fn is_alive(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    // The state follows the name, which stands in parentheses and may hold any character.
+    !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_keeps_its_names() {
+        let document = serde_json::to_value(Document::of(engine::Status::default())).unwrap();
+        for field in ["pid", "version", "socket", "state_dir", "uptime_s"] {
+            assert!(document.get(field).is_some(), "{field}");
+        }
+        assert!(document["edge"]["http"].is_array() && document["edge"]["https"].is_array());
+    }
+
+    #[test]
+    fn this_process_is_alive() {
+        assert!(is_alive(std::process::id()));
+        assert!(!is_alive(u32::MAX));
+    }
+}

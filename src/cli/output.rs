@@ -1,0 +1,158 @@
+//! The one writer of the command line: documents and tables on standard output, progress and problems on standard error.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use serde::Serialize;
+
+use crate::model::problem::Problem;
+
+/// Meaning of a piece of text; colour comes second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Bold,
+    Muted,
+    Accent,
+    Good,
+    Warn,
+    Danger,
+}
+
+/// Where and how a command speaks.
+#[derive(Debug)]
+pub struct Output {
+    /// One JSON document on standard output instead of text for people.
+    pub json: bool,
+    /// No progress on standard error.
+    pub quiet: bool,
+    /// Colours on standard output.
+    colour: bool,
+    /// Colours on standard error.
+    colour_err: bool,
+    /// Standard output was closed by its reader: nothing is written to it any more.
+    closed: AtomicBool,
+}
+
+impl Output {
+    pub fn new(json: bool, quiet: bool, no_color: bool) -> Self {
+        let wanted = !no_color
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let colour = wanted && !json && io::stdout().is_terminal();
+        let colour_err = wanted && io::stderr().is_terminal();
+        Self { json, quiet, colour, colour_err, closed: AtomicBool::new(false) }
+    }
+
+    /// Whether somebody can be asked: both ends are a terminal.
+    pub fn can_ask() -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Whether progress can be redrawn in place.
+    pub fn can_redraw(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// Whether standard output has no reader any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The one document of `--json`.
+    pub fn document(&self, document: &impl Serialize) {
+        let text = serde_json::to_string_pretty(document).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        self.text(&format!("{text}\n"));
+    }
+
+    /// One of the documents of a stream, on a line of its own.
+    pub fn record(&self, record: &impl Serialize) {
+        let text = serde_json::to_string(record).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        self.text(&format!("{text}\n"));
+    }
+
+    /// A line for people; left out with `--json`.
+    pub fn line(&self, line: &str) {
+        if !self.json {
+            self.text(&format!("{line}\n"));
+        }
+    }
+
+    /// Text as it is to standard output. A reader that went away is not an error.
+    pub fn text(&self, text: &str) {
+        if self.is_closed() {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A line of progress on standard error.
+    pub fn progress(&self, line: &str) {
+        if !self.quiet {
+            self.error_text(&format!("{line}\n"));
+        }
+    }
+
+    /// Text as it is to standard error; without a reader it is lost.
+    pub fn error_text(&self, text: &str) {
+        let mut err = io::stderr().lock();
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+
+    /// A problem: for people on standard error, with `--json` also as the document `{"problem": …}`.
+    pub fn problem(&self, problem: &Problem) {
+        self.explain(problem);
+        if self.json {
+            self.document(&serde_json::json!({ "problem": problem }));
+        }
+    }
+
+    /// A problem for people: cause, place, evidence, next step.
+    pub fn explain(&self, problem: &Problem) {
+        let mut text = format!("{} {}\n", self.paint_err(Tone::Danger, "✖"), problem.what);
+        if let Some(at) = &problem.at {
+            text.push_str(&format!("  {} {at}\n", self.paint_err(Tone::Muted, "at")));
+        }
+        for line in &problem.evidence {
+            text.push_str(&format!("  {} {line}\n", self.paint_err(Tone::Muted, "│")));
+        }
+        if let Some(next) = &problem.next {
+            text.push_str(&format!("  {} {next}\n", self.paint_err(Tone::Accent, "try:")));
+        }
+        self.error_text(&text);
+    }
+
+    /// `text` in its tone for standard output.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        paint(self.colour, tone, text)
+    }
+
+    /// `text` in its tone for standard error.
+    pub fn paint_err(&self, tone: Tone, text: &str) -> String {
+        paint(self.colour_err, tone, text)
+    }
+}
+
+/// The terminal's own sixteen colours: they fit its theme.
+fn paint(colour: bool, tone: Tone, text: &str) -> String {
+    let code = match tone {
+        Tone::Plain => return text.to_owned(),
+        Tone::Bold => "1",
+        Tone::Muted => "2",
+        Tone::Accent => "34",
+        Tone::Good => "32",
+        Tone::Warn => "33",
+        Tone::Danger => "31",
+    };
+    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// Columns of the terminal at standard error; 80 when it says none.
+pub fn width() -> usize {
+    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(20))
+}

@@ -1,0 +1,254 @@
+//! `status APP`: asked, running and serving are three things; and its instances.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    Ended,
+    context::{self, Context},
+    output::{Output, Tone},
+    table::{Cell, Table},
+    time, wait,
+};
+use crate::model::{
+    fleet::{AppStatus, Fleet},
+    ids::{AppId, HostId, InstanceId, ReleaseId},
+    instance::{Exit, Health, Instance, InstanceState},
+    problem::Problem,
+};
+
+#[derive(Debug, Args)]
+pub struct Status {
+    #[arg(value_parser = context::app)]
+    app: AppId,
+}
+
+/// The document of an app. Fields may be added, never renamed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Document {
+    pub app: AppId,
+    /// `serving`, `running` (without a route), `deploying`, `degraded`, `down`, `stopped`, `not deployed`.
+    pub state: &'static str,
+    pub asked: Option<Asked>,
+    pub running: Vec<Running>,
+    pub serving: Option<Serving>,
+    pub url: Option<String>,
+    pub instances: Vec<One>,
+    /// Deployment under way, by its number.
+    pub deployment: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Asked {
+    pub release: ReleaseId,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Running {
+    pub release: ReleaseId,
+    pub instances: u32,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Serving {
+    pub release: ReleaseId,
+    pub since: String,
+}
+
+/// An instance.
+#[derive(Clone, Debug, Serialize)]
+pub struct One {
+    pub id: InstanceId,
+    pub release: ReleaseId,
+    pub process: String,
+    pub state: &'static str,
+    pub health: &'static str,
+    pub runtime: &'static str,
+    pub host: HostId,
+    pub restarts: u32,
+    pub address: Option<String>,
+    pub pid: Option<u32>,
+    pub last_exit: Option<String>,
+}
+
+impl Document {
+    /// Absent when there is no such app.
+    pub fn of(fleet: &Fleet, id: &AppId) -> Option<Self> {
+        let app = fleet.apps.get(id)?;
+        Some(Self {
+            app: id.clone(),
+            state: fleet.app_status(id).word(),
+            asked: app.asked.map(|release| Asked { release }),
+            running: fleet.running(id).into_iter().map(|(release, instances)| Running { release, instances }).collect(),
+            serving: app.serving.map(|serving| Serving { release: serving.release, since: time::rfc3339(serving.since) }),
+            url: app.url.clone(),
+            instances: present(fleet, id).map(one).collect(),
+            deployment: fleet.active_deployment(id).map(|deployment| deployment.id.0),
+        })
+    }
+}
+
+/// Instances that are wanted, or not wanted and still there.
+fn present<'a>(fleet: &'a Fleet, id: &'a AppId) -> impl Iterator<Item = &'a Instance> {
+    fleet.instances_of(id).filter(|instance| instance.wanted || instance.state.is_alive())
+}
+
+fn one(instance: &Instance) -> One {
+    One {
+        id: instance.id.clone(),
+        release: instance.release,
+        process: instance.process.clone(),
+        state: instance.state.word(),
+        health: instance.health.word(),
+        runtime: instance.runtime.word(),
+        host: instance.host.clone(),
+        restarts: instance.restarts,
+        address: instance.address.map(|address| address.to_string()),
+        pid: instance.pid,
+        last_exit: instance.last_exit.as_ref().map(Exit::words),
+    }
+}
+
+impl Status {
+    pub async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
+        let fleet = context.engine().await?.snapshot().await?;
+        let Some(document) = Document::of(&fleet, &self.app) else {
+            return Err(wait::absent(&self.app, &fleet));
+        };
+        if context.output.json {
+            context.output.document(&document);
+        } else {
+            tell(&document, &fleet, context.output);
+        }
+        Ok(Ended::Well)
+    }
+}
+
+fn tell(document: &Document, fleet: &Fleet, output: &Output) {
+    let (tone, state) = state_tone(fleet.app_status(&document.app));
+    output.line(&format!("{}  {}", output.paint(Tone::Bold, document.app.as_str()), output.paint(tone, &state)));
+    let label = |word: &str| output.paint(Tone::Muted, &format!("  {word:<8}"));
+    let asked = document.asked.as_ref().map_or_else(|| "nothing yet".to_owned(), |asked| format!("release {}", asked.release));
+    output.line(&format!("{}{asked}", label("asked")));
+    output.line(&format!("{}{}", label("running"), running_words(&document.running)));
+    let app = fleet.apps.get(&document.app);
+    let serving = app.and_then(|app| app.serving).map_or_else(
+        || "nothing".to_owned(),
+        |serving| format!("release {}, since {}", serving.release, time::ago(serving.since)),
+    );
+    output.line(&format!("{}{serving}", label("serving")));
+    if let Some(url) = &document.url {
+        output.line(&format!("{}{}", label("url"), output.paint(Tone::Accent, url)));
+    }
+    if !document.instances.is_empty() {
+        output.line("");
+        instances(document, fleet).show(output);
+    }
+}
+
+fn instances(document: &Document, fleet: &Fleet) -> Table {
+    let mut table = Table::new(&["instance", "release", "process", "state", "health", "host", "address", "restarts", "last exit"]);
+    for instance in present(fleet, &document.app) {
+        table.row([
+            instance.id.to_string().into(),
+            Cell::number(instance.release),
+            instance.process.clone().into(),
+            state_cell(instance.state),
+            health_cell(instance.health),
+            instance.host.to_string().into(),
+            instance.address.map(|address| address.to_string()).unwrap_or_default().into(),
+            Cell::number(instance.restarts),
+            instance.last_exit.as_ref().map(Exit::words).unwrap_or_default().into(),
+        ]);
+    }
+    table
+}
+
+/// `7 ×2, 6 ×1`
+pub fn running_words(running: &[Running]) -> String {
+    if running.is_empty() {
+        return "nothing".to_owned();
+    }
+    running.iter().map(|one| format!("release {} ×{}", one.release, one.instances)).collect::<Vec<_>>().join(", ")
+}
+
+/// `● serving` with its tone; only serving is green.
+pub fn state_tone(status: AppStatus) -> (Tone, String) {
+    let (symbol, tone) = match status {
+        AppStatus::Serving => ("●", Tone::Good),
+        AppStatus::Running => ("●", Tone::Plain),
+        AppStatus::UnderWay => ("◐", Tone::Accent),
+        AppStatus::Degraded => ("▲", Tone::Warn),
+        AppStatus::Down => ("✖", Tone::Danger),
+        AppStatus::Stopped | AppStatus::Empty => ("○", Tone::Muted),
+    };
+    (tone, format!("{symbol} {}", status.word()))
+}
+
+fn state_cell(state: InstanceState) -> Cell {
+    let (symbol, tone) = match state {
+        InstanceState::Running => ("●", Tone::Plain),
+        InstanceState::Starting | InstanceState::Stopping => ("◐", Tone::Plain),
+        InstanceState::BackOff => ("▲", Tone::Warn),
+        InstanceState::Lost => ("✖", Tone::Danger),
+        InstanceState::Stopped => ("○", Tone::Muted),
+    };
+    Cell::toned(tone, format!("{symbol} {}", state.word()))
+}
+
+fn health_cell(health: Health) -> Cell {
+    let (symbol, tone) = match health {
+        Health::Passing => ("✓", Tone::Good),
+        Health::Unknown => ("○", Tone::Muted),
+        Health::Draining => ("◐", Tone::Plain),
+        Health::Failing | Health::Ejected => ("✖", Tone::Danger),
+    };
+    Cell::toned(tone, format!("{symbol} {}", health.word()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fleet;
+
+    fn fleet() -> (Fleet, AppId) {
+        let id = AppId::parse("shop").unwrap();
+        let app: fleet::App = serde_json::from_value(serde_json::json!({
+            "id": "shop", "desired": "running", "asked": 7, "routed": 7,
+            "serving": {"release": 6, "since": 1_790_000_000_204_i64}, "previous": 6, "replicas": null,
+            "url": "http://shop.localhost:8080", "next_release": 8, "created_at": 0, "warm": null
+        }))
+        .unwrap();
+        let mut fleet = Fleet::default();
+        fleet.apps.insert(id.clone(), app);
+        (fleet, id)
+    }
+
+    #[test]
+    fn the_document_keeps_its_names() {
+        let (fleet, id) = fleet();
+        let document = serde_json::to_value(Document::of(&fleet, &id)).unwrap();
+        for field in ["app", "asked", "running", "serving", "url", "instances"] {
+            assert!(document.get(field).is_some(), "{field}");
+        }
+        assert_eq!(document["asked"]["release"], 7);
+        assert_eq!(document["serving"]["since"], "2026-09-21T14:13:20.204Z");
+    }
+
+    #[test]
+    fn nothing_is_said_to_serve_that_is_not_proved() {
+        let (mut fleet, id) = fleet();
+        fleet.apps.get_mut(&id).unwrap().serving = None;
+        let document = serde_json::to_value(Document::of(&fleet, &id)).unwrap();
+        assert!(document["serving"].is_null());
+        assert_eq!(document["state"], "down");
+    }
+
+    #[test]
+    fn an_app_is_green_only_when_it_serves() {
+        for status in [AppStatus::Running, AppStatus::Degraded, AppStatus::Down, AppStatus::UnderWay, AppStatus::Stopped] {
+            assert_ne!(state_tone(status).0, Tone::Good, "{status:?}");
+        }
+        assert_eq!(state_tone(AppStatus::Serving).0, Tone::Good);
+    }
+}
