@@ -105,9 +105,8 @@ impl Deploy {
 pub fn source(named: &str, reference: Option<&str>) -> Result<Source, Problem> {
     let path = Path::new(named);
     if path.is_dir() {
-        let path = path
-            .canonicalize()
-            .map_err(|error| Problem::user(format!("cannot use the folder: {error}")).at(named.to_owned()))?;
+        let path =
+            path.canonicalize().map_err(|error| Problem::user(format!("cannot use the folder: {error}")).at(named.to_owned()))?;
         let bare = !path.join(".git").exists() && path.join("HEAD").is_file() && path.join("objects").is_dir();
         if reference.is_none() && !bare {
             return Ok(Source::Folder { path });

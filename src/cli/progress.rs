@@ -100,7 +100,13 @@ impl<'a> Progress<'a> {
         let took = Millis::from(self.started.elapsed());
         let mut lines = vec![paint(
             Tone::Bold,
-            &format!("◐ {} {} release {}  {}  {took}", deployment.aim.word(), deployment.app, deployment.release, deployment.phase.word()),
+            &format!(
+                "◐ {} {} release {}  {}  {took}",
+                deployment.aim.word(),
+                deployment.app,
+                deployment.release,
+                deployment.phase.word()
+            ),
         )];
         let steps = deployment.steps.iter().skip(deployment.steps.len().saturating_sub(STEPS));
         lines.extend(steps.map(|step| paint(tone(step), &format!("  {}", step_line(step)))));

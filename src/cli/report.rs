@@ -131,7 +131,10 @@ impl Report {
             }
             ("live", ..) => {
                 let word = output.paint(Tone::Bold, "● running");
-                output.line(&format!("{word} {} release {}{version} in {took}; not proved: it has no route", self.app, self.release));
+                output.line(&format!(
+                    "{word} {} release {}{version} in {took}; not proved: it has no route",
+                    self.app, self.release
+                ));
             }
             _ => output.line(&format!("{} {} {} in {took}", output.paint(Tone::Bold, "✓"), past(self.aim), self.app)),
         }
@@ -162,7 +165,8 @@ fn goal(deployment: &Deployment, fleet: &Fleet) -> Goal {
 fn is_routed(deployment: &Deployment, fleet: &Fleet) -> bool {
     let blueprint = deployment.plan.as_ref().map(|plan| &plan.blueprint);
     let blueprint = fleet.release(&deployment.app, deployment.release).map(|release| &release.blueprint).or(blueprint);
-    blueprint.is_some_and(|blueprint| !blueprint.routes.is_empty()) || fleet.apps.get(&deployment.app).is_some_and(|app| app.url.is_some())
+    blueprint.is_some_and(|blueprint| !blueprint.routes.is_empty())
+        || fleet.apps.get(&deployment.app).is_some_and(|app| app.url.is_some())
 }
 
 /// Whether the fleet bears out that the release is live: it serves, or, without a route, runs.

@@ -147,7 +147,8 @@ fn tell(document: &Document, fleet: &Fleet, output: &Output) {
 }
 
 fn instances(document: &Document, fleet: &Fleet) -> Table {
-    let mut table = Table::new(&["instance", "release", "process", "state", "health", "host", "address", "restarts", "last exit"]);
+    let mut table =
+        Table::new(&["instance", "release", "process", "state", "health", "host", "address", "restarts", "last exit"]);
     for instance in present(fleet, &document.app) {
         table.row([
             instance.id.to_string().into(),

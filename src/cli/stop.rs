@@ -18,9 +18,8 @@ pub struct Stop {
 impl Stop {
     pub async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
         let command = Command::Stop { app: self.app.clone() };
-        let what = |fleet: &_| {
-            vec![deed::serving_line(fleet, &self.app), "  − its instances end; releases and logs stay".to_owned()]
-        };
+        let what =
+            |fleet: &_| vec![deed::serving_line(fleet, &self.app), "  − its instances end; releases and logs stay".to_owned()];
         deed::ask_and_send(context, &self.app, command, what, &format!("stop {}?", self.app), false).await
     }
 }

@@ -44,7 +44,9 @@ impl Wait {
         let limit = self.timeout;
         match tokio::time::timeout(limit.duration(), until_settled(context, &app)).await {
             Ok(ended) => ended,
-            Err(_) => Err(Problem::unavailable(format!("{app} is not live after {limit}")).hint(format!("pilothouse status {app}"))),
+            Err(_) => {
+                Err(Problem::unavailable(format!("{app} is not live after {limit}")).hint(format!("pilothouse status {app}")))
+            }
         }
     }
 }

@@ -166,7 +166,10 @@ fn set(config: &ConfigFile, key: &str, text: &str, place: &str) -> Result<Config
     let mut table = as_table(config);
     let (section, field) = key.split_once('.').unwrap_or(("", key));
     if let Some(section) = table.get_mut(section).and_then(toml::Value::as_table_mut) {
-        section.insert(field.to_owned(), if is_text(key) { toml::Value::String(text.to_owned()) } else { value_like(default, text) });
+        section.insert(
+            field.to_owned(),
+            if is_text(key) { toml::Value::String(text.to_owned()) } else { value_like(default, text) },
+        );
     }
     table.try_into().map_err(|error: toml::de::Error| {
         let (what, next) = error.message().split_once("; try: ").unwrap_or((error.message(), "see docs/operations.md"));
@@ -305,7 +308,10 @@ mod tests {
         assert_eq!(load_from(&flags, &world(&[])).unwrap_err().next.as_deref(), Some("did you mean `edge.threads`?"));
 
         let misspelt = world(&[("PILOTHOUSE_EDGE_HTPP", "x")]);
-        assert_eq!(load_from(&Flags::default(), &misspelt).unwrap_err().next.as_deref(), Some("did you mean PILOTHOUSE_EDGE_HTTP?"));
+        assert_eq!(
+            load_from(&Flags::default(), &misspelt).unwrap_err().next.as_deref(),
+            Some("did you mean PILOTHOUSE_EDGE_HTTP?")
+        );
     }
 
     #[test]

@@ -56,7 +56,10 @@ impl Service {
     pub fn announce(&self, listener: &TcpListener) {
         let address = listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
         let switches = self.switches();
-        log("info", &[("msg", format!("{} listens on {address}", switches.version).into()), ("release", switches.release.into())]);
+        log(
+            "info",
+            &[("msg", format!("{} listens on {address}", switches.version).into()), ("release", switches.release.into())],
+        );
     }
 
     /// Answers until `stop`, then lets requests in flight finish.
@@ -155,14 +158,18 @@ impl Service {
         let method = request.method().clone();
         let query = request.uri().query().unwrap_or_default().to_owned();
         match (&method, request.uri().path()) {
-            (&Method::GET, "/metrics") => text(StatusCode::OK, "text/plain; version=0.0.4", self.metrics.text(&self.switches().version)),
+            (&Method::GET, "/metrics") => {
+                text(StatusCode::OK, "text/plain; version=0.0.4", self.metrics.text(&self.switches().version))
+            }
             (&Method::GET, "/switches") => json(StatusCode::OK, &self.switches()),
             (&Method::POST, "/switches") => self.turn(&query),
             (&Method::POST, "/crash") => {
                 self.crash.store(true, Ordering::Relaxed);
                 text(StatusCode::ACCEPTED, "text/plain", "crashes now\n".to_owned())
             }
-            (_, "/healthz") if self.switches().unhealthy => text(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "unhealthy\n".to_owned()),
+            (_, "/healthz") if self.switches().unhealthy => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "unhealthy\n".to_owned())
+            }
             (_, "/healthz") => text(StatusCode::OK, "text/plain", "ok\n".to_owned()),
             (_, path) => {
                 let path = path.to_owned();

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn switches_come_from_the_environment() {
-        let switches = read(&[("PORT", "81"), ("SAMPLE_LATENCY", "1.5s"), ("SAMPLE_ERRORS", "5"), ("SAMPLE_MEMORY", "1M")]).unwrap();
+        let switches =
+            read(&[("PORT", "81"), ("SAMPLE_LATENCY", "1.5s"), ("SAMPLE_ERRORS", "5"), ("SAMPLE_MEMORY", "1M")]).unwrap();
         assert_eq!((switches.port, switches.latency_ms, switches.errors, switches.memory_per_s), (81, 1500, 5.0, 1 << 20));
     }
 
