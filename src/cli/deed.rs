@@ -12,7 +12,7 @@ use crate::model::{
 
 /// The document of a deed that is done at once.
 #[derive(Serialize)]
-struct Outcome {
+struct Immediate {
     app: AppId,
     outcome: String,
     next: String,
@@ -23,7 +23,7 @@ pub async fn send(context: &Context<'_>, app: &AppId, command: Command) -> Resul
     match context.send(command).await? {
         Answer::Accepted { deployment, app } => wait::to_its_end(context, &app, deployment).await,
         Answer::Done { what, next } => {
-            let outcome = Outcome { app: app.clone(), outcome: what, next };
+            let outcome = Immediate { app: app.clone(), outcome: what, next };
             if context.output.json {
                 context.output.document(&outcome);
             }

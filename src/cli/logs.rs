@@ -35,8 +35,8 @@ pub struct Logs {
     #[arg(long, value_name = "ID")]
     instance: Option<String>,
     /// Of the newest build, or of the build of one release
-    #[arg(long, value_name = "RELEASE", num_args = 0..=1, require_equals = true, conflicts_with = "instance")]
-    build: Option<Option<ReleaseId>>,
+    #[arg(long, value_name = "RELEASE", num_args = 0..=1, require_equals = true, default_missing_value = "0", conflicts_with = "instance")]
+    build: Option<ReleaseId>,
 }
 
 /// One record as a document on a line of its own. Fields may be added, never renamed.
@@ -59,7 +59,8 @@ impl Logs {
         let query = LogQuery {
             app: Some(self.app),
             instance: self.instance.map(InstanceId),
-            build: self.build.map(|release| release.unwrap_or(ReleaseId(0))),
+            // Release 0 is the newest one that was built.
+            build: self.build,
             since: self.since,
             tail: self.tail,
             follow: self.follow,

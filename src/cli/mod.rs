@@ -39,17 +39,18 @@ use crate::{
 use context::Context;
 use output::Output;
 
-/// Starts an engine in the background and returns as soon as its process exists.
-pub type Launch = Arc<dyn Fn(&Settings) -> Result<(), Problem> + Send + Sync>;
+/// A role that this program can take or start.
+pub type Role = Arc<dyn Fn(&Settings) -> Result<(), Problem> + Send + Sync>;
 
 /// What the command line may start without knowing how: given by `main.rs`, which alone knows everybody.
 #[derive(Clone)]
 pub struct Roles {
     /// Runs an engine in this process until it is told to end.
-    pub run_engine: Arc<dyn Fn(&Settings) -> Result<(), Problem> + Send + Sync>,
-    pub launch_engine: Launch,
+    pub run_engine: Role,
+    /// Starts an engine in the background and returns as soon as its process exists.
+    pub launch_engine: Role,
     /// Runs the console on a running engine until it is left.
-    pub run_console: Arc<dyn Fn(&Settings) -> Result<(), Problem> + Send + Sync>,
+    pub run_console: Role,
 }
 
 /// How a command ended.
