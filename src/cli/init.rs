@@ -1,0 +1,59 @@
+//! `init`: writes `pilothouse.toml` with what was detected; without an engine.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use crate::{config::manifest_file, deploy::detect, model::Problem, model::ids::AppId, sources::folder};
+
+/// Writes the manifest of the folder at `path` and gives the file's path.
+///
+/// A manifest that is there is left alone unless `force`. The file appears as a whole or not at all.
+pub fn run(path: &Path, force: bool) -> Result<PathBuf, Problem> {
+    let survey = folder::look(path)?;
+    let file = path.join(manifest_file::FILE_NAME);
+    let place = file.display().to_string();
+    if file.symlink_metadata().is_ok() && !force {
+        return Err(Problem::conflict("there is a manifest already").at(place).hint("edit it, or overwrite it with --yes"));
+    }
+    let recipe = detect::detect(&survey)?;
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let name = AppId::suggest(&real.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()));
+    let text = manifest_file::write(&name, &recipe);
+    write(&file, &text).map_err(|error| Problem::unavailable(format!("cannot write it: {error}")).at(place))?;
+    Ok(file)
+}
+
+fn write(file: &Path, text: &str) -> std::io::Result<()> {
+    let fresh = file.with_extension("toml.new");
+    let mut new = fs::File::create(&fresh)?;
+    new.write_all(text.as_bytes()).and_then(|()| fs::rename(&fresh, file)).inspect_err(|_| {
+        // The half-written file is of no use to anyone.
+        let _ = fs::remove_file(&fresh);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_written_once_and_kept_unless_forced() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("My Shop");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("server.py"), "").unwrap();
+        let file = run(&root, false).unwrap();
+        let manifest = manifest_file::read(&fs::read_to_string(&file).unwrap(), "pilothouse.toml").unwrap();
+        assert_eq!(manifest.name.unwrap().as_str(), "my-shop");
+        assert_eq!(manifest.process["web"].command.as_deref(), Some("python3 server.py"));
+        fs::write(&file, "# mine").unwrap();
+        assert!(run(&root, false).unwrap_err().next.unwrap().contains("--yes"));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "# mine");
+        run(&root, true).unwrap();
+        assert_ne!(fs::read_to_string(&file).unwrap(), "# mine");
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 2, "nothing else is left");
+    }
+}
