@@ -61,7 +61,7 @@ fn git_gives_a_branch_a_tag_or_a_commit() {
     repository.git(&["branch", "next"]);
     drop(app);
     let url = repository.url();
-    let mut deploy = |reference: &[&str], version: &str, commit: &str| {
+    let deploy = |reference: &[&str], version: &str, commit: &str| {
         let arguments = [&["deploy", url.as_str()], reference].concat();
         let document = engine.live(engine.json(&arguments));
         assert_eq!(document["commit"], commit, "{document:#}");

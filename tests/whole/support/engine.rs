@@ -2,6 +2,8 @@
 
 use std::{
     fs::{self, File},
+    io::{Read, Write},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -103,6 +105,11 @@ impl Engine {
         }
     }
 
+    /// Whether the engine answers now.
+    pub fn answers(&self) -> bool {
+        self.snapshot().is_object()
+    }
+
     /// How the engine ended, if it did.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().expect("a child can be waited for");
@@ -192,9 +199,8 @@ impl Engine {
     /// Wants a deployment to have ended live with exit code 0; gives its document.
     pub fn live(&self, ran: Ran) -> Value {
         let document = ran.document();
-        if ran.code != Some(0) || document["state"] != "live" {
-            panic!("not live: {ran}\n{}", self.engine_output());
-        }
+        let live = ran.code == Some(0) && document["state"] == "live";
+        assert!(live, "not live: {ran}\n{}", self.engine_output());
         document
     }
 
@@ -202,9 +208,8 @@ impl Engine {
     pub fn not_live(&self, ran: Ran, state: &str) -> Value {
         let document = ran.document();
         let told = |field: &str| document[field].as_str().is_some_and(|text| !text.is_empty()) || document[field].is_object();
-        if ran.code != Some(1) || document["state"] != state || !told("cause") || !told("next") {
-            panic!("not {state} with exit code 1, cause and next step: {ran}\n{}", self.engine_output());
-        }
+        let as_wanted = ran.code == Some(1) && document["state"] == state && told("cause") && told("next");
+        assert!(as_wanted, "not {state} with exit code 1, cause and next step: {ran}\n{}", self.engine_output());
         document
     }
 
@@ -213,6 +218,21 @@ impl Engine {
         let ran = self.json(&["status", app]);
         assert_eq!(ran.code, Some(0), "{ran}");
         ran.document()
+    }
+
+    /// The whole fleet as the engine's API tells it: `GET /v1/snapshot`.
+    pub fn snapshot(&self) -> Value {
+        let ask = || -> std::io::Result<String> {
+            let mut stream = UnixStream::connect(self.state().join("engine.sock"))?;
+            stream.set_read_timeout(Some(seconds(10)))?;
+            stream.write_all(b"GET /v1/snapshot HTTP/1.0\r\nHost: pilothouse\r\n\r\n")?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text)?;
+            Ok(text)
+        };
+        let body = |text: String| text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+        // An engine that is just being killed or started gives nothing.
+        ask().ok().and_then(body).and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default()
     }
 
     /// The number of the release that serves, if one does.
@@ -279,7 +299,7 @@ impl Engine {
     /// Wants no scratch of builds to be left.
     pub fn has_no_scratch(&self) {
         let scratch = self.state().join("scratch");
-        let left = || fs::read_dir(&scratch).map(|entries| entries.count()).unwrap_or(0);
+        let left = || fs::read_dir(&scratch).map_or(0, Iterator::count);
         until("the scratch folder is empty", seconds(5), || left() == 0);
     }
 }

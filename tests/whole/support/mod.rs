@@ -1,4 +1,5 @@
-//! What whole-program tests are made of: an engine, apps, requests, a terminal, peers.
+//! What whole-program tests and `benches/` are made of: an engine, apps, requests, a terminal, peers.
+#![allow(dead_code, reason = "each of the programs made from this uses a part")]
 
 pub mod app;
 pub mod engine;
