@@ -2,9 +2,11 @@
 //!
 //! The rooms in reading order; `docs/architecture.md` says who may use whom.
 
+pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod deploy;
+pub mod hosts;
 pub mod keep;
 pub mod model;
 pub mod runtimes;

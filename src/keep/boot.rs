@@ -38,6 +38,16 @@ pub(super) fn launch(dir: &Path) -> ExitCode {
     }
 }
 
+/// Starts this program with `arguments`, in a session without terminal and with no streams, and ends.
+#[expect(clippy::disallowed_types, reason = "the intermediate process of `hosts::local::spawn_detached`")]
+pub(super) fn detach(arguments: &[&str]) -> ExitCode {
+    keep_descriptors_from_children();
+    let _ = setsid();
+    let mut program = std::process::Command::new("/proc/self/exe");
+    program.args(arguments).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if program.spawn().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// Marks every descriptor but the standard ones as closed at the next exec: a keeper that held a pipe of its
 /// grandparent open would keep a reader of it waiting for as long as the app runs.
 #[expect(unsafe_code, reason = "descriptors that were inherited have no owner in this program")]

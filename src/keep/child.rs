@@ -13,7 +13,7 @@ use rustix::process::setsid;
 use super::spec::{Program, Spec};
 
 /// Name of the variable that marks every process of a keeper: its value is the keeper's folder.
-pub(super) const MARK: &str = "PILOTHOUSE_KEEPER";
+pub const MARK: &str = "PILOTHOUSE_KEEPER";
 
 /// Starts the program of the folder's spec with pipes for its output, by way of `become_program`.
 #[expect(clippy::disallowed_types, reason = "programs are run by hosts/, sources/ and keep/")]

@@ -22,6 +22,7 @@ use super::{
     log::Log,
     memory::Limit,
     output::Output,
+    port,
     process::{self, Process},
     spec::{Restart, Spec},
     state::KeeperState,
@@ -32,6 +33,9 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 /// A program that ran so long is taken for healthy: its next back-off is the first one again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// A program that ended so soon may have found its port taken.
+const YOUNG: Duration = Duration::from_secs(10);
+const MOST_MOVES: u32 = 3;
 /// Between two rounds of SIGKILL: what forks while it is being killed is met in the next one.
 const KILL_EVERY: Duration = Duration::from_millis(20);
 /// A state that could not be written is tried again so often.
@@ -65,6 +69,8 @@ pub(super) struct Keeper {
     limit_at: Duration,
     restart_at: Duration,
     back_off: Duration,
+    /// How often its port was chosen anew.
+    moves: u32,
     timed_out: bool,
     out_of_memory: bool,
 }
@@ -109,6 +115,7 @@ impl Keeper {
             limit_at: Duration::ZERO,
             restart_at: Duration::ZERO,
             back_off: FIRST_BACK_OFF,
+            moves: 0,
             timed_out: false,
             out_of_memory: false,
         })
@@ -238,6 +245,11 @@ impl Keeper {
             self.state.state = InstanceState::Stopping;
             return;
         }
+        if ran < YOUNG && self.move_port() {
+            self.restart_at = now;
+            self.state.state = InstanceState::BackOff;
+            return;
+        }
         if ran >= HEALTHY_AFTER {
             self.back_off = FIRST_BACK_OFF;
         }
@@ -246,6 +258,29 @@ impl Keeper {
         self.state.restarts_at = Some(clock::now().plus(self.back_off));
         self.state.state = InstanceState::BackOff;
         self.back_off = (self.back_off * 2).min(LONGEST_BACK_OFF);
+    }
+
+    /// Another port, when the chosen one was taken by somebody else before the program came to it.
+    fn move_port(&mut self) -> bool {
+        let Some(port) = self.spec.port.filter(|port| self.spec.port_chosen && port::is_taken(*port)) else {
+            return false;
+        };
+        // What is left of the program itself may hold it.
+        if self.moves == MOST_MOVES || !process::descendants(std::process::id()).is_empty() {
+            return false;
+        }
+        let Some(other) = port::free(&[port]) else {
+            return false;
+        };
+        let moved = Spec { port: Some(other), ..self.spec.clone() };
+        if moved.write(&self.dir).is_err() {
+            return false;
+        }
+        self.spec = moved;
+        self.moves += 1;
+        self.state.address = Some(([127, 0, 0, 1], other).into());
+        self.log.say(&format!("port {port} was taken by another process: starts again with port {other}"));
+        true
     }
 
     fn is_asked(&self) -> bool {

@@ -13,23 +13,27 @@ mod lines;
 mod log;
 mod memory;
 mod output;
+pub mod port;
 pub mod process;
 pub mod spec;
 pub mod state;
 
 use std::{path::Path, process::ExitCode};
 
+pub use child::MARK;
 pub use spec::{Program, Restart, Spec};
 pub use state::KeeperState;
 
 /// The hidden role `keep`, with the arguments after that word: `DIR` keeps, `--launch DIR` starts a keeper that is
-/// nobody's child and ends, `--exec DIR` turns into the program of the spec.
+/// nobody's child and ends, `--exec DIR` turns into the program of the spec,
+/// `--detach ARGUMENTS` starts this program with other arguments and ends.
 pub fn run(arguments: &[String]) -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["--launch", dir] => boot::launch(Path::new(dir)),
         ["--exec", dir] => child::become_program(Path::new(dir), None),
         ["--exec", dir, control_group] => child::become_program(Path::new(dir), Some(Path::new(control_group))),
+        ["--detach", ref arguments @ ..] => boot::detach(arguments),
         [dir] => boot::keep(Path::new(dir)),
         _ => ExitCode::from(2),
     }

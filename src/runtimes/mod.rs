@@ -6,13 +6,16 @@ use tokio::sync::mpsc;
 use crate::model::{
     ids::InstanceId,
     instance::{Exit, InstanceSpec},
-    order::{InstanceReport, Report},
+    order::{InstanceReport, Outcome, Report},
     problem::Problem,
     units::Millis,
 };
 
 pub mod keepers;
 pub mod process;
+mod ready;
+mod sockets;
+mod watch;
 
 /// Runs instances on one host. Every method may be called at any time and by many at once; dropping a call's future
 /// cancels the waiting, not the effect.
@@ -67,5 +70,15 @@ pub enum RuntimeError {
 impl From<Problem> for RuntimeError {
     fn from(problem: Problem) -> Self {
         if problem.is_transient() { Self::Transient(problem) } else { Self::Failed(problem) }
+    }
+}
+
+impl From<RuntimeError> for Outcome {
+    fn from(error: RuntimeError) -> Self {
+        match error {
+            RuntimeError::Failed(problem) => Self::Failed(problem),
+            RuntimeError::Transient(problem) => Self::Transient(problem),
+            RuntimeError::Unknown(problem) => Self::Unknown(problem),
+        }
     }
 }

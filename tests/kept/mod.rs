@@ -1,6 +1,8 @@
 //! What several whole-program tests share.
 #![allow(clippy::expect_used, dead_code, unreachable_pub, reason = "helpers of tests")]
 
+pub mod contract;
+
 use std::{path::PathBuf, time::Duration};
 
 use pilothouse::{
