@@ -1,20 +1,87 @@
-//! `detect`: what a folder is and how it would be built and started, with proof; without an engine.
+//! `detect [PATH]`: what a folder is, and which file proves it; works without an engine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::{deploy::detect, model::Problem, model::recipe::Recipe, sources::folder};
+use clap::Args;
+
+use super::{
+    Ended,
+    output::{Output, Tone},
+};
+use crate::{
+    deploy,
+    model::{problem::Problem, recipe::Recipe},
+    sources::folder,
+};
+
+#[derive(Debug, Args)]
+pub struct Detect {
+    #[arg(default_value = ".")]
+    path: PathBuf,
+}
+
+impl Detect {
+    pub fn run(self, output: &Output) -> Result<Ended, Problem> {
+        let recipe = recipe(&self.path)?;
+        if output.json {
+            output.document(&recipe);
+        } else {
+            tell(&recipe, output);
+        }
+        Ok(Ended::Well)
+    }
+}
 
 /// The recipe of the folder at `path`. Reads only; what the manifest says is not part of it.
-pub fn run(path: &Path) -> Result<Recipe, Problem> {
-    detect::detect(&folder::look(path)?).map_err(|problem| match problem.at {
+pub fn recipe(path: &Path) -> Result<Recipe, Problem> {
+    deploy::detect::detect(&folder::look(path)?).map_err(|problem| match problem.at {
         None => problem.at(path.display().to_string()),
         Some(_) => problem,
     })
 }
 
+fn tell(recipe: &Recipe, output: &Output) {
+    let framework = recipe.framework.as_deref().map(|framework| format!(", {framework}")).unwrap_or_default();
+    output.line(&output.paint(Tone::Bold, &format!("{}{framework}", recipe.language)));
+    let port = recipe.port.map(|port| port.to_string());
+    let rows = [
+        ("packages", recipe.package_manager.as_deref()),
+        ("runtime", Some(recipe.runtime.as_str())),
+        ("install", recipe.install.as_deref()),
+        ("build", recipe.build.as_deref()),
+        ("start", recipe.start.as_deref()),
+        ("output", recipe.output.as_deref()),
+        ("port", port.as_deref()),
+    ];
+    for (label, value) in rows {
+        if let Some(value) = value {
+            output.line(&format!("{}{value}", output.paint(Tone::Muted, &format!("  {label:<10}"))));
+        }
+    }
+    for (name, command) in &recipe.processes {
+        output.line(&format!("{}{command}", output.paint(Tone::Muted, &format!("  {name:<10}"))));
+    }
+    for proof in &recipe.proof {
+        output.line(&output.paint(Tone::Muted, &format!("  because {}: {}", proof.file, proof.why)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_document_keeps_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("index.html"), "<h1>hello</h1>").unwrap();
+        let document = serde_json::to_value(recipe(folder.path()).unwrap()).unwrap();
+        let fields =
+            ["language", "framework", "package_manager", "runtime", "install", "build", "start", "output", "port", "proof"];
+        for field in fields {
+            assert!(document.get(field).is_some(), "{field} is not in {document}");
+        }
+        assert!(document["proof"][0]["file"].is_string() && document["proof"][0]["why"].is_string());
+    }
 
     #[test]
     fn a_folder_is_recognised_in_under_20_ms() {
@@ -25,7 +92,7 @@ mod tests {
         }
         let fastest = (0..5).map(|_| {
             let begun = tokio::time::Instant::now();
-            assert_eq!(run(folder.path()).unwrap().start.as_deref(), Some("node server.js"));
+            assert_eq!(recipe(folder.path()).unwrap().start.as_deref(), Some("node server.js"));
             begun.elapsed()
         });
         assert!(fastest.min().unwrap().as_millis() < 20);
@@ -35,7 +102,7 @@ mod tests {
     fn what_is_not_recognised_is_told_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("notes.txt"), "").unwrap();
-        let problem = run(folder.path()).unwrap_err();
+        let problem = recipe(folder.path()).unwrap_err();
         assert_eq!(problem.at, Some(folder.path().display().to_string()));
         assert!(problem.evidence[0].contains("notes.txt"));
     }

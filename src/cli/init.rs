@@ -6,27 +6,56 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config::manifest_file, deploy::detect, model::Problem, model::ids::AppId, sources::folder};
+use clap::Args;
+
+use super::{Ended, context, detect, output::Output};
+use crate::{
+    config::manifest_file,
+    model::{ids::AppId, problem::Problem},
+};
+
+#[derive(Debug, Args)]
+pub struct Init {
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Name of the app [default: the folder's]
+    #[arg(long, value_parser = context::app)]
+    name: Option<AppId>,
+}
+
+impl Init {
+    /// `--yes` replaces a manifest that is there.
+    pub fn run(self, yes: bool, output: &Output) -> Result<Ended, Problem> {
+        let path = write(&self.path, self.name, yes)?;
+        if output.json {
+            output.document(&serde_json::json!({ "path": path, "next": "pilothouse deploy" }));
+        } else {
+            output.line(&path.display().to_string());
+            output.progress("next: look it through, then `pilothouse deploy`");
+        }
+        Ok(Ended::Well)
+    }
+}
 
 /// Writes the manifest of the folder at `path` and gives the file's path.
 ///
 /// A manifest that is there is left alone unless `force`. The file appears as a whole or not at all.
-pub fn run(path: &Path, force: bool) -> Result<PathBuf, Problem> {
-    let survey = folder::look(path)?;
-    let file = path.join(manifest_file::FILE_NAME);
+fn write(path: &Path, name: Option<AppId>, force: bool) -> Result<PathBuf, Problem> {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let file = real.join(manifest_file::FILE_NAME);
     let place = file.display().to_string();
     if file.symlink_metadata().is_ok() && !force {
         return Err(Problem::conflict("there is a manifest already").at(place).hint("edit it, or overwrite it with --yes"));
     }
-    let recipe = detect::detect(&survey)?;
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let name = AppId::suggest(&real.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()));
+    let recipe = detect::recipe(path)?;
+    let folder = || real.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|| AppId::suggest(&folder()));
     let text = manifest_file::write(&name, &recipe);
-    write(&file, &text).map_err(|error| Problem::unavailable(format!("cannot write it: {error}")).at(place))?;
+    put(&file, &text).map_err(|error| Problem::unavailable(format!("cannot write it: {error}")).at(place))?;
     Ok(file)
 }
 
-fn write(file: &Path, text: &str) -> std::io::Result<()> {
+fn put(file: &Path, text: &str) -> std::io::Result<()> {
     let fresh = file.with_extension("toml.new");
     let mut new = fs::File::create(&fresh)?;
     new.write_all(text.as_bytes()).and_then(|()| fs::rename(&fresh, file)).inspect_err(|_| {
@@ -45,14 +74,14 @@ mod tests {
         let root = folder.path().join("My Shop");
         fs::create_dir(&root).unwrap();
         fs::write(root.join("server.py"), "").unwrap();
-        let file = run(&root, false).unwrap();
+        let file = write(&root, None, false).unwrap();
         let manifest = manifest_file::read(&fs::read_to_string(&file).unwrap(), "pilothouse.toml").unwrap();
         assert_eq!(manifest.name.unwrap().as_str(), "my-shop");
         assert_eq!(manifest.process["web"].command.as_deref(), Some("python3 server.py"));
         fs::write(&file, "# mine").unwrap();
-        assert!(run(&root, false).unwrap_err().next.unwrap().contains("--yes"));
+        assert!(write(&root, None, false).unwrap_err().next.unwrap().contains("--yes"));
         assert_eq!(fs::read_to_string(&file).unwrap(), "# mine");
-        run(&root, true).unwrap();
+        write(&root, None, true).unwrap();
         assert_ne!(fs::read_to_string(&file).unwrap(), "# mine");
         assert_eq!(fs::read_dir(&root).unwrap().count(), 2, "nothing else is left");
     }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod deed;
 pub mod deploy;
 pub mod detect;
+pub mod doctor;
 pub mod engine;
 pub mod follow;
 pub mod init;
@@ -28,6 +29,7 @@ pub mod stop;
 pub mod table;
 pub mod tasks;
 pub mod time;
+pub mod tool;
 pub mod wait;
 
 use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
@@ -106,6 +108,10 @@ struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Word {
+    /// What a folder is, and which file proves it
+    Detect(detect::Detect),
+    /// Write pilothouse.toml for what was detected
+    Init(init::Init),
     /// Bring a folder or git repository to a proved URL
     Deploy(deploy::Deploy),
     /// All apps: asked, running, serving
@@ -136,6 +142,8 @@ enum Word {
     Tasks(tasks::Tasks),
     /// Start, stop or describe the engine
     Engine(engine::Engine),
+    /// What this machine offers, and how to mend what is missing
+    Doctor(doctor::Doctor),
     /// Print the completions of a shell
     Completions(completions::Completions),
     /// The keys of the console
@@ -146,21 +154,17 @@ enum Word {
 
 /// Runs the command line; the first argument is the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, roles: Roles) -> ExitCode {
-    let line = match Line::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let line = match Line::try_parse_from(&arguments) {
         Ok(line) => line,
-        Err(error) => {
-            // Help and version are answers, everything else is a usage error; a closed output is nobody's loss.
-            let _ = error.print();
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
-        }
+        Err(error) => return not_a_command(&error, arguments.iter().any(|argument| argument == "--json")),
     };
     let output = Output::new(line.global.json, line.global.quiet, line.global.no_color);
     match run(line, roles, &output) {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Badly) => ExitCode::FAILURE,
-        Err(Failed::Usage(what)) => {
-            output.error_text(&format!("{what}\n"));
+        Err(Failed::Usage(problem)) => {
+            output.problem(&problem);
             ExitCode::from(2)
         }
         Err(Failed::Problem(problem)) => {
@@ -170,9 +174,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, roles: Roles) -> Exit
     }
 }
 
+/// Tells help and version, which are answers, or a usage error.
+fn not_a_command(error: &clap::Error, json: bool) -> ExitCode {
+    // A closed output is nobody's loss.
+    let _ = error.print();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return ExitCode::SUCCESS;
+    }
+    if json {
+        let said = error.render().to_string();
+        let what = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Output::new(true, true, true).document(&serde_json::json!({ "problem": Problem::user(what).hint("pilothouse --help") }));
+    }
+    ExitCode::from(2)
+}
+
 /// Why a command did not run to its end.
 enum Failed {
-    Usage(String),
+    Usage(Problem),
     Problem(Problem),
 }
 
@@ -190,6 +209,8 @@ fn run(line: Line, roles: Roles, output: &Output) -> Result<Ended, Failed> {
         Some(Word::Completions(word)) => return Ok(word.run(output)),
         Some(Word::Schema(word)) => return Ok(word.run(output)),
         Some(Word::Keys(word)) => return Ok(word.run(output)),
+        Some(Word::Detect(word)) => return Ok(word.run(output)?),
+        Some(Word::Init(word)) => return Ok(word.run(yes, output)?),
         _ => {}
     }
     let settings = config::load(&flags)?;
@@ -222,6 +243,9 @@ impl Word {
             Self::Wait(word) => word.run(context).await,
             Self::Tasks(word) => word.run(context).await,
             Self::Engine(word) => word.run(context).await,
+            Self::Doctor(word) => word.run(context).await,
+            Self::Detect(word) => word.run(context.output),
+            Self::Init(word) => word.run(context.yes, context.output),
             Self::Completions(word) => Ok(word.run(context.output)),
             Self::Keys(word) => Ok(word.run(context.output)),
             Self::Schema(word) => Ok(word.run(context.output)),
@@ -231,9 +255,8 @@ impl Word {
 
 fn open_console(context: &Context<'_>) -> Result<Ended, Failed> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failed::Usage(
-            "the console needs a terminal; without one use a command: `pilothouse --help` lists them".to_owned(),
-        ));
+        let problem = Problem::user("the console needs a terminal").hint("`pilothouse --help` lists the commands that need none");
+        return Err(Failed::Usage(problem));
     }
     runtime()?.block_on(context.engine())?;
     (context.roles.run_console)(&context.settings)?;

@@ -1,0 +1,49 @@
+//! The tools that sources and builds use: none is needed by Pilothouse itself.
+
+use std::path::Path;
+
+use futures_util::future::join_all;
+
+use super::Finding;
+use crate::cli::tool;
+
+/// A tool: name, question for its version, what it is for, how to get it.
+const TOOLS: &[(&str, &str, &str, &str)] = &[
+    ("git", "--version", "deploys from repositories", "apt install git, dnf install git"),
+    ("node", "--version", "builds and runs Node apps", "https://nodejs.org, or your package manager"),
+    ("npm", "--version", "installs packages of Node apps", "comes with Node"),
+    ("yarn", "--version", "for Node apps with a yarn.lock", "corepack enable"),
+    ("pnpm", "--version", "for Node apps with a pnpm-lock.yaml", "corepack enable"),
+    ("python3", "--version", "builds and runs Python apps", "apt install python3 python3-venv"),
+    ("uv", "--version", "for Python apps with a uv.lock", "https://docs.astral.sh/uv"),
+];
+
+/// Asks all at once.
+pub(super) async fn look() -> Vec<Finding> {
+    join_all(TOOLS.iter().map(|(name, question, what_for, get)| async move {
+        match tool::ask(name, &[question], Path::new("/"), &[]).await {
+            Some(said) => Finding::good(name, *what_for).version(version(&said)),
+            None => Finding::absent(name, format!("only needed when used: {what_for}"), *get),
+        }
+    }))
+    .await
+}
+
+/// The first word with a digit: `2.39.5` of `git version 2.39.5 (Debian)`.
+fn version(said: &str) -> String {
+    let mut words = said.split_whitespace();
+    let word = words.find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()));
+    word.unwrap_or(said).trim_start_matches('v').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_tools_say() {
+        assert_eq!(version("git version 2.39.5 (Debian)"), "2.39.5");
+        assert_eq!(version("v20.11.1"), "20.11.1");
+        assert_eq!(version("uv 0.4.1 (abc 2024)"), "0.4.1");
+    }
+}
