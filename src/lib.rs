@@ -11,4 +11,5 @@ pub mod keep;
 pub mod model;
 pub mod runtimes;
 pub mod sources;
+pub mod telemetry;
 pub mod wire;

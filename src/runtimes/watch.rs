@@ -156,7 +156,9 @@ impl Watch {
             .collect();
         // A folder is there before its labels are: then it is looked at again.
         let is_complete = entries.iter().all(|name| self.settings.state.keeper(name).join("labels.json").exists());
-        self.folder = folder.filter(|_| is_complete);
+        // Clocks of file systems are coarse: what is young may change again without a new time.
+        let is_young = folder.is_some_and(|(_, seconds, _)| clock::now().0 - seconds * 1000 < 2000);
+        self.folder = folder.filter(|_| is_complete && !is_young);
         for name in entries {
             if is_instance(&name, &self.settings.state.keeper(&name)) {
                 let known = left.remove(&name).unwrap_or_default();
