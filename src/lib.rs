@@ -6,6 +6,7 @@ pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod deploy;
+pub mod edge;
 pub mod hosts;
 pub mod keep;
 pub mod model;
