@@ -48,7 +48,9 @@ impl EdgeStart {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => {
-                return Err(Problem::unavailable(format!("cannot read the edge's settings: {error}")).at(path.display().to_string()));
+                return Err(
+                    Problem::unavailable(format!("cannot read the edge's settings: {error}")).at(path.display().to_string())
+                );
             }
         };
         serde_json::from_slice(&text).map_err(|error| {

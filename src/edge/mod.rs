@@ -1,0 +1,208 @@
+//! The edge: the public reverse proxy. It serves on when engine and console are dead.
+//!
+//! One thread per core, each with its own runtime and its own listening sockets: a request never changes its thread. One
+//! more thread has the control door, health checks and proofs. The table in force is one pointer, seen by all at once.
+
+mod access;
+mod acked;
+mod ask;
+mod backend;
+mod balance;
+mod body;
+mod check;
+mod client;
+mod content_type;
+mod control;
+mod counters;
+mod drain;
+mod forward;
+mod headers;
+mod latency;
+mod listen;
+mod passage;
+mod pool;
+mod prove;
+mod range;
+mod routes;
+mod served;
+mod site;
+mod table;
+mod tunnel;
+mod watch;
+mod worker;
+
+use std::{
+    net::TcpListener,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+        mpsc::SyncSender,
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Settings, StateDir, clock, settings::EdgeSettings},
+    model::problem::Problem,
+    wire,
+};
+use access::AccessLog;
+use worker::{Edge, Limits, Worker};
+
+/// Longest time that requests in flight get when the edge ends.
+const LAST_REQUESTS: Duration = Duration::from_secs(30);
+/// How long idle clients may still come with a request when the edge ends: closing at once would lose what is on its way.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Runs the edge until it is asked to end, by SIGTERM, SIGINT or its control door.
+///
+/// Takes up the table of its last run first, so it serves at once. Fails when another edge runs on the same state, or
+/// its port is not free after 10 s.
+pub fn run(settings: Settings) -> Result<(), Problem> {
+    let Settings { state, config, .. } = settings;
+    let config = config.edge;
+    state.create().map_err(|error| Problem::unavailable(format!("cannot make the state folder: {error}")).at(shown(&state)))?;
+    let control = runtime()?;
+    // First of all: it tells whether another edge runs here.
+    let door = control.block_on(async { wire::http::bind(&state.edge_socket()) }).map_err(|error| door_taken(&state, &error))?;
+    let serving = if config.threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { config.threads };
+    let listeners = listen::open(&config.http, serving, &state.edge())?;
+    let lost = Arc::new(AtomicU64::new(0));
+    let (log, writer) = access::writer(state.edge().join("access.log"), Arc::clone(&lost))
+        .map_err(|error| Problem::unavailable(format!("cannot write the access log: {error}")).at(shown(&state)))?;
+    let edge = Arc::new(edge(state, &config, listeners.addresses, serving + 1, lost)?);
+    table::restore(&edge)?;
+    let mut threads = Vec::new();
+    for (index, sockets) in listeners.per_thread.into_iter().enumerate() {
+        let worker = worker(index, &edge, &log)?;
+        threads.push(serve(worker, sockets)?);
+    }
+    let own = worker(serving, &edge, &log)?;
+    drop(log);
+    control.block_on(rule(own, door))?;
+    for thread in threads {
+        // A thread that panicked has told so itself.
+        let _ = thread.join();
+    }
+    drop(control);
+    drop(edge);
+    let _ = writer.join();
+    Ok(())
+}
+
+fn runtime() -> Result<Runtime, Problem> {
+    let built = Builder::new_current_thread().enable_all().max_blocking_threads(16).build();
+    built.map_err(|error| Problem::unavailable(format!("cannot start a thread's event loop: {error}")))
+}
+
+fn shown(state: &StateDir) -> String {
+    state.edge().display().to_string()
+}
+
+fn door_taken(state: &StateDir, error: &std::io::Error) -> Problem {
+    let socket = state.edge_socket().display().to_string();
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        return Problem::conflict("another edge runs on this state folder").at(socket);
+    }
+    Problem::unavailable(format!("cannot open the edge's control door: {error}")).at(socket)
+}
+
+fn edge(
+    state: StateDir,
+    config: &EdgeSettings,
+    http: Vec<std::net::SocketAddr>,
+    threads: usize,
+    log_lines_lost: Arc<AtomicU64>,
+) -> Result<Edge, Problem> {
+    let trusted = config.trusted_proxies.iter().map(|proxy| {
+        proxy.parse().map_err(|_| {
+            Problem::user(format!("`{}` is not an address", proxy.escape_debug()))
+                .at("edge.trusted_proxies")
+                .hint("write the addresses of your proxies, such as 10.0.0.5")
+        })
+    });
+    Ok(Edge {
+        state,
+        limits: Limits::new(config),
+        trusted: trusted.collect::<Result<_, _>>()?,
+        clock: watch::Clock::start(),
+        started_at: clock::now(),
+        http,
+        threads,
+        live: arc_swap::ArcSwap::default(),
+        swap: Mutex::new(()),
+        retired: Mutex::default(),
+        counters: counters::AllCounters::default(),
+        proofs: prove::Proofs::default(),
+        clients: AtomicUsize::new(0),
+        unrouted: AtomicU64::new(0),
+        log_lines_lost,
+        is_stopping: AtomicBool::new(false),
+        stop: CancellationToken::new(),
+    })
+}
+
+fn worker(index: usize, edge: &Arc<Edge>, log: &SyncSender<Vec<u8>>) -> Result<Arc<Worker>, Problem> {
+    let seed = getrandom::u64().map_err(|error| Problem::internal(format!("the system gives no randomness: {error}")))?;
+    let log = AccessLog::new(log.clone(), Arc::clone(&edge.log_lines_lost));
+    Ok(Arc::new(Worker::new(index, Arc::clone(edge), log, seed)))
+}
+
+/// Starts a thread that serves clients until the edge stops and they are done.
+fn serve(worker: Arc<Worker>, sockets: Vec<TcpListener>) -> Result<std::thread::JoinHandle<()>, Problem> {
+    let runtime = runtime()?;
+    let name = format!("edge-{}", worker.index);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        runtime.block_on(async {
+            let tending = worker.spawn(Arc::clone(&worker).tend());
+            futures_util::future::join_all(sockets.into_iter().map(|socket| listen::accept(Arc::clone(&worker), socket))).await;
+            finish(&worker).await;
+            tending.abort();
+        });
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        worker.log.flush();
+    });
+    thread.map_err(|error| Problem::unavailable(format!("cannot start a thread: {error}")))
+}
+
+/// Lets clients end: they are told so by their next answer, idle ones are closed after a while.
+async fn finish(worker: &Worker) {
+    let started = Instant::now();
+    while worker.edge.clients.load(SeqCst) > 0 && started.elapsed() < LAST_REQUESTS {
+        if started.elapsed() >= LINGER {
+            worker.watches.end_idle();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Has the control door, checks and signals until the edge is asked to end and its clients are done.
+async fn rule(worker: Arc<Worker>, door: tokio::net::UnixListener) -> Result<(), Problem> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let no_signal = |error| Problem::internal(format!("cannot wait for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
+    let edge = Arc::clone(&worker.edge);
+    worker.spawn(Arc::clone(&worker).tend());
+    worker.spawn(check::check_all(Arc::clone(&worker)));
+    let door_open = edge.stop.clone();
+    let asked = Arc::clone(&worker);
+    let serving = wire::http::serve(door, door_open, move |request| control::answer(Arc::clone(&asked), request));
+    let signals = async {
+        tokio::select! {
+            () = edge.stop.cancelled() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        edge.is_stopping.store(true, SeqCst);
+        edge.stop.cancel();
+    };
+    tokio::join!(serving, signals);
+    Ok(())
+}

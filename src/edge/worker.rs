@@ -1,0 +1,141 @@
+//! What all threads of the edge share, and what each has for itself.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    access::AccessLog,
+    backend::Backend,
+    counters::AllCounters,
+    prove::Proofs,
+    served::Live,
+    watch::{Clock, Watches},
+};
+use crate::{
+    config::{StateDir, settings::EdgeSettings},
+    model::{ids::InstanceId, units::Timestamp},
+};
+
+/// A value on cache lines of its own: threads that write neighbours would slow each other down.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Padded<T>(pub T);
+
+/// Limits in microseconds, as connections need them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub header_us: u64,
+    pub idle_us: u64,
+    pub answer_us: u64,
+    pub connections: usize,
+}
+
+impl Limits {
+    pub(super) fn new(settings: &EdgeSettings) -> Self {
+        let us = |span: crate::model::units::Millis| span.0.saturating_mul(1000);
+        Self {
+            header_us: us(settings.header_timeout),
+            idle_us: us(settings.idle_timeout),
+            answer_us: us(settings.answer_timeout),
+            connections: settings.connections,
+        }
+    }
+}
+
+/// The whole edge.
+#[derive(Debug)]
+pub(super) struct Edge {
+    pub state: StateDir,
+    pub limits: Limits,
+    pub trusted: Vec<IpAddr>,
+    pub clock: Clock,
+    pub started_at: Timestamp,
+    /// Public listeners.
+    pub http: Vec<SocketAddr>,
+    /// Threads that have connections: those that serve, and one that checks and proves.
+    pub threads: usize,
+    pub live: ArcSwap<Live>,
+    /// Held while a table is put in force.
+    pub swap: Mutex<()>,
+    /// Instances that left the table, until nothing of them is left.
+    pub retired: Mutex<HashMap<InstanceId, Vec<Arc<Backend>>>>,
+    pub counters: AllCounters,
+    pub proofs: Proofs,
+    /// Connections of clients, tunnels too.
+    pub clients: AtomicUsize,
+    pub unrouted: AtomicU64,
+    pub log_lines_lost: Arc<AtomicU64>,
+    /// No more connections; each answer ends its connection.
+    pub is_stopping: AtomicBool,
+    pub stop: CancellationToken,
+}
+
+impl Edge {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Relaxed)
+    }
+
+    pub(super) fn count_unrouted(&self) {
+        self.unrouted.fetch_add(1, Relaxed);
+    }
+}
+
+/// One thread's own part.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub index: usize,
+    pub edge: Arc<Edge>,
+    pub watches: Watches,
+    pub log: AccessLog,
+    random: AtomicU64,
+}
+
+impl Worker {
+    pub(super) fn new(index: usize, edge: Arc<Edge>, log: AccessLog, seed: u64) -> Self {
+        Self { index, edge, watches: Watches::default(), log, random: AtomicU64::new(seed) }
+    }
+
+    /// A random number that may be guessed (splitmix64).
+    pub(super) fn random(&self) -> u64 {
+        let state = self.random.load(Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.store(state, Relaxed);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Starts a task of a connection on this thread. It ends with its connection, at the latest with the thread.
+    #[expect(clippy::disallowed_methods, reason = "the edge's workers own their connections' tasks")]
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        tokio::spawn(task).abort_handle()
+    }
+
+    /// Looks after deadlines, idle connections and the log until the thread ends.
+    pub(super) async fn tend(self: Arc<Self>) {
+        const TICK: Duration = Duration::from_millis(100);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for tick in 0_u64.. {
+            ticks.tick().await;
+            self.log.flush();
+            if tick % 3 == 0 {
+                let now = self.edge.clock.now();
+                self.watches.look(now);
+                for backend in self.edge.live.load().backends.values() {
+                    backend.close_old(self.index, now);
+                }
+            }
+        }
+    }
+}
