@@ -174,7 +174,7 @@ pub(super) fn writer(path: PathBuf, lost: Arc<AtomicU64>) -> io::Result<(SyncSen
 fn write_all(mut file: Rotated, buffers: &Receiver<Vec<u8>>, lost: &AtomicU64) {
     while let Ok(buffer) = buffers.recv() {
         if file.write(&buffer).is_err() {
-            lost.fetch_add(buffer.iter().filter(|b| **b == b'\n').count() as u64, Relaxed);
+            lost.fetch_add(buffer.split(|b| *b == b'\n').count() as u64 - 1, Relaxed);
         }
     }
 }

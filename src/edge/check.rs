@@ -2,7 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{ask::ask, backend::Backend, forward::new_id, served::App, table, worker::Worker};
+use super::{
+    ask::ask,
+    backend::Backend,
+    forward::new_id,
+    served::App,
+    table,
+    worker::{Worker, spawn},
+};
 use crate::model::ids::InstanceId;
 
 /// How often it is looked who is due.
@@ -51,8 +58,7 @@ fn start(worker: &Arc<Worker>, app: &Arc<App>, backend: &Arc<Backend>, turn: &Tu
     use std::sync::atomic::Ordering::Relaxed;
     let (worker, app, backend) = (Arc::clone(worker), Arc::clone(app), Arc::clone(backend));
     let (strikes, running) = (Arc::clone(&turn.strikes), Arc::clone(&turn.running));
-    let owner = Arc::clone(&worker);
-    owner.spawn(async move {
+    spawn(async move {
         let id = new_id(worker.random(), worker.random());
         let seen = ask(&worker, &backend, &app.host, &app.ready_path, id, WITHIN).await;
         let cause = match seen {

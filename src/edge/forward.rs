@@ -133,9 +133,8 @@ async fn forward(
         request.headers_mut().insert(UPGRADE, protocol.clone());
     }
     let (head, body) = request.into_parts();
-    let body = match take_body(worker, client, body).await {
-        Ok(body) => body,
-        Err(_) => return plain(StatusCode::BAD_REQUEST, "the request's body broke off".to_owned()),
+    let Ok(body) = take_body(worker, client, body).await else {
+        return plain(StatusCode::BAD_REQUEST, "the request's body broke off".to_owned());
     };
     let request = Request::from_parts(head, body);
     let sent = send(worker, served, request, upgrade.is_some(), passage).await;

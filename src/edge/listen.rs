@@ -21,7 +21,7 @@ use super::{
     pool::BUFFER,
     table,
     watch::Watch,
-    worker::{Edge, Worker},
+    worker::{Edge, Worker, spawn},
 };
 use crate::model::problem::Problem;
 
@@ -206,7 +206,7 @@ fn greet(worker: &Arc<Worker>, socket: TcpStream, ip: IpAddr) {
     let watched = worker.watches.add(Arc::clone(&watch));
     let io = ClientIo::new(socket, Arc::clone(&watch), edge.clock, edge.limits);
     let owner = Arc::clone(worker);
-    let task = worker.spawn(async move {
+    let task = spawn(async move {
         let _unwatched = Unwatched { worker: &owner, watched };
         let _seat = seat;
         let service = service_fn(|request| {

@@ -33,6 +33,7 @@ mod worker;
 
 use std::{
     net::TcpListener,
+    process::ExitCode,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
@@ -48,17 +49,47 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Settings, StateDir, clock, settings::EdgeSettings},
+    config::{
+        Settings, StateDir, clock,
+        settings::{ConfigFile, EdgeSettings},
+    },
     model::problem::Problem,
-    wire,
+    wire::{self, edge::EdgeStart},
 };
 use access::AccessLog;
-use worker::{Edge, Limits, Worker};
+use worker::{Edge, Limits, Worker, spawn};
 
 /// Longest time that requests in flight get when the edge ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 /// How long idle clients may still come with a request when the edge ends: closing at once would lose what is on its way.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// The role `pilothouse edge STATE_FOLDER`, with the settings of `wire::edge::EdgeStart`. What goes wrong is told on
+/// standard error, which its keeper keeps.
+pub fn role(arguments: &[String]) -> ExitCode {
+    let [folder] = arguments else {
+        eprintln!("usage: pilothouse edge STATE_FOLDER");
+        return ExitCode::from(2);
+    };
+    // Only the process's first subscriber is taken: there is no other in this role.
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).try_init();
+    match start(folder).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(folder: &str) -> Result<Settings, Problem> {
+    let absolute = std::path::absolute(folder);
+    let absolute = absolute.map_err(|error| Problem::user(format!("`{folder}` is not a state folder: {error}")))?;
+    let state = StateDir::new(absolute);
+    let config = ConfigFile { edge: EdgeStart::read(&state)?.edge, ..ConfigFile::default() };
+    // The edge starts no program and knows no reboot.
+    Ok(Settings { state, config, binary: std::path::PathBuf::new(), boot_id: String::new() })
+}
 
 /// Runs the edge until it is asked to end, by SIGTERM, SIGINT or its control door.
 ///
@@ -160,7 +191,7 @@ fn serve(worker: Arc<Worker>, sockets: Vec<TcpListener>) -> Result<std::thread::
     let name = format!("edge-{}", worker.index);
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         runtime.block_on(async {
-            let tending = worker.spawn(Arc::clone(&worker).tend());
+            let tending = spawn(Arc::clone(&worker).tend());
             futures_util::future::join_all(sockets.into_iter().map(|socket| listen::accept(Arc::clone(&worker), socket))).await;
             finish(&worker).await;
             tending.abort();
@@ -189,8 +220,8 @@ async fn rule(worker: Arc<Worker>, door: tokio::net::UnixListener) -> Result<(),
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
     let edge = Arc::clone(&worker.edge);
-    worker.spawn(Arc::clone(&worker).tend());
-    worker.spawn(check::check_all(Arc::clone(&worker)));
+    spawn(Arc::clone(&worker).tend());
+    spawn(check::check_all(Arc::clone(&worker)));
     let door_open = edge.stop.clone();
     let asked = Arc::clone(&worker);
     let serving = wire::http::serve(door, door_open, move |request| control::answer(Arc::clone(&asked), request));

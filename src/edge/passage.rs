@@ -37,7 +37,6 @@ pub(super) struct Passage {
 }
 
 impl Passage {
-    #[expect(clippy::too_many_arguments, reason = "one plain value, made at one place")]
     pub(super) fn new(
         worker: &Arc<Worker>,
         client: &Arc<Watch>,

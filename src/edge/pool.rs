@@ -28,7 +28,7 @@ use super::{
     backend::{Backend, Lease},
     body::Outgoing,
     watch::{Clock, Watch},
-    worker::Worker,
+    worker::{Worker, spawn},
 };
 
 /// Longest wait for a connection to be made.
@@ -354,11 +354,8 @@ async fn connect(worker: &Arc<Worker>, backend: &Arc<Backend>, is_tunnel: bool) 
     let handshake = Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(counted)).await;
     let (sender, connection) = handshake.map_err(io::Error::other)?;
     // How it ends is told to the request on it and noted in `wire`.
-    let task = if is_tunnel {
-        worker.spawn(async { drop(connection.with_upgrades().await) })
-    } else {
-        worker.spawn(async { drop(connection.await) })
-    };
+    let task =
+        if is_tunnel { spawn(async { drop(connection.with_upgrades().await) }) } else { spawn(async { drop(connection.await) }) };
     watch.owned_by(task);
     Ok(Connection::new(worker, sender, wire, false))
 }

@@ -266,7 +266,7 @@ async fn get(edge: &Edge, request: &ProofRequest, id: HeaderValue) -> Result<(),
         .header(headers::REQUEST_ID, id)
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|error| format!("the request cannot be formed: {error}"))?;
-    let exchange = async {
+    let exchange = async move {
         let mut answer = sender.send_request(asked).await.map_err(|error| told(&error))?;
         // To its end, or as far as it says something about the app: an endless answer is an answer too.
         if let Some(frame) = answer.body_mut().frame().await {
@@ -274,9 +274,7 @@ async fn get(edge: &Edge, request: &ProofRequest, id: HeaderValue) -> Result<(),
         }
         Ok(())
     };
-    tokio::select! {
-        done = exchange => done,
-        // The connection ends first only when it breaks; what was asked then ends as well.
-        _ = async { let _ = connection.await; std::future::pending::<()>().await } => Ok(()),
-    }
+    // The connection ends first only when it breaks; then what was asked ends as well, with the reason.
+    let (done, _) = tokio::join!(exchange, connection);
+    done
 }

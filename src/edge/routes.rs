@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        ids::{AppId, ReleaseId},
+        ids::{AppId, Generation, ReleaseId},
         route::Split,
         units::{Millis, Weight},
     };
@@ -143,11 +143,11 @@ mod tests {
 
     #[test]
     fn a_table_is_refused_with_its_reason() {
-        let refused = |routes| check(&RouteTable { generation: Default::default(), routes }).unwrap_err().what;
+        let refused = |routes| check(&RouteTable { generation: Generation(1), routes }).unwrap_err().what;
         assert!(refused(vec![route(&[90])]).contains("sum to 90"));
         assert!(refused(vec![route(&[100]), route(&[100])]).contains("two routes for shop"));
         assert!(refused(vec![Route { hosts: vec!["Shop:80".into()], ..route(&[100]) }]).contains("lower case"));
-        assert!(check(&RouteTable { generation: Default::default(), routes: vec![route(&[0, 0])] }).is_ok());
+        assert!(check(&RouteTable { generation: Generation(1), routes: vec![route(&[0, 0])] }).is_ok());
     }
 
     proptest! {

@@ -10,7 +10,13 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{backend::Lease, body::Answer, headers, listen::Seat, worker::Worker};
+use super::{
+    backend::Lease,
+    body::Answer,
+    headers,
+    listen::Seat,
+    worker::{Worker, spawn},
+};
 
 /// Copied at once, each way.
 const CHUNK: usize = 16 << 10;
@@ -24,7 +30,7 @@ pub(super) fn open(
 ) -> Response<Answer> {
     let app_side = hyper::upgrade::on(&mut answer);
     let seat = Seat::take(&worker.edge);
-    worker.spawn(async move {
+    spawn(async move {
         let joined = async {
             let (client, app) = tokio::try_join!(client_side, app_side).ok()?;
             let (mut client, mut app) = (TokioIo::new(client), TokioIo::new(app));

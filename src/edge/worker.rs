@@ -115,12 +115,6 @@ impl Worker {
         mixed ^ (mixed >> 31)
     }
 
-    /// Starts a task of a connection on this thread. It ends with its connection, at the latest with the thread.
-    #[expect(clippy::disallowed_methods, reason = "the edge's workers own their connections' tasks")]
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        tokio::spawn(task).abort_handle()
-    }
-
     /// Looks after deadlines, idle connections and the log until the thread ends.
     pub(super) async fn tend(self: Arc<Self>) {
         const TICK: Duration = Duration::from_millis(100);
@@ -138,4 +132,10 @@ impl Worker {
             }
         }
     }
+}
+
+/// Starts a task of a connection on this thread. It ends with its connection, at the latest with the thread.
+#[expect(clippy::disallowed_methods, reason = "the edge's workers own their connections' tasks")]
+pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    tokio::spawn(task).abort_handle()
 }
