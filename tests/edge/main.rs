@@ -1,5 +1,6 @@
 //! The edge as its users meet it: the real program, real sockets, small back ends that behave well or badly.
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests fail loudly")]
+#![allow(clippy::expect_used, reason = "helpers of tests fail loudly")]
+#![allow(unreachable_pub, dead_code, reason = "modules of one test program")]
 
 mod app;
 mod client;
