@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::{Ended, context::Context, deploy::odd, output::Tone};
+use super::{Ended, Failed, context::Context, deploy::odd, output::Tone, runtime};
 use crate::{
     model::{
         command::{Answer, Command},
@@ -99,30 +99,33 @@ impl Document {
 }
 
 impl Engine {
-    /// Whether this process becomes the engine.
-    pub fn is_run(&self) -> bool {
-        matches!(self.word, Word::Run)
-    }
-
-    pub async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
+    pub(super) fn run(self, context: &Context<'_>) -> Result<Ended, Failed> {
         match self.word {
-            Word::Start => {
-                let status = context.engine().await?.status().await?;
-                show(context, Document::of(status));
+            Word::Start => Ok(runtime()?.block_on(start(context))?),
+            Word::Stop { everything } => Ok(runtime()?.block_on(end(context, everything))?),
+            Word::Status => Ok(runtime()?.block_on(status(context))?),
+            // It brings a runtime of its own.
+            Word::Run => {
+                (context.roles.run_engine)(&context.settings)?;
                 Ok(Ended::Well)
             }
-            Word::Status => status(context).await,
-            Word::Stop { everything } => {
-                let outcome = if stop(context, everything).await? { "stopped" } else { "was not running" };
-                if context.output.json {
-                    context.output.document(&serde_json::json!({ "outcome": outcome, "next": "pilothouse engine start" }));
-                }
-                context.output.line(&format!("✓ the engine {outcome}"));
-                Ok(Ended::Well)
-            }
-            Word::Run => Err(Problem::internal("the engine's own process must be started by the role")),
         }
     }
+}
+
+async fn start(context: &Context<'_>) -> Result<Ended, Problem> {
+    let status = context.engine().await?.status().await?;
+    show(context, Document::of(status));
+    Ok(Ended::Well)
+}
+
+async fn end(context: &Context<'_>, everything: bool) -> Result<Ended, Problem> {
+    let outcome = if stop(context, everything).await? { "stopped" } else { "was not running" };
+    if context.output.json {
+        context.output.document(&serde_json::json!({ "outcome": outcome, "next": "pilothouse engine start" }));
+    }
+    context.output.line(&format!("✓ the engine {outcome}"));
+    Ok(Ended::Well)
 }
 
 async fn status(context: &Context<'_>) -> Result<Ended, Problem> {

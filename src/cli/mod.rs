@@ -5,6 +5,7 @@ pub mod cancel;
 pub mod completions;
 pub mod context;
 pub mod deed;
+pub mod demo;
 pub mod deploy;
 pub mod detect;
 pub mod doctor;
@@ -108,10 +109,19 @@ struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 enum Word {
-    /// What a folder is, and which file proves it
-    Detect(detect::Detect),
-    /// Write pilothouse.toml for what was detected
-    Init(init::Init),
+    /// Two small apps under a real engine of their own, to look at and to take apart
+    Demo(demo::Demo),
+    #[command(flatten)]
+    Client(Client),
+    /// Start, stop or describe the engine
+    Engine(engine::Engine),
+    #[command(flatten)]
+    Alone(Alone),
+}
+
+/// What is asked of an engine.
+#[derive(Debug, Subcommand)]
+enum Client {
     /// Bring a folder or git repository to a proved URL
     Deploy(deploy::Deploy),
     /// All apps: asked, running, serving
@@ -140,10 +150,17 @@ enum Word {
     Wait(wait::Wait),
     /// Work under way and the engine's own tasks
     Tasks(tasks::Tasks),
-    /// Start, stop or describe the engine
-    Engine(engine::Engine),
     /// What this machine offers, and how to mend what is missing
     Doctor(doctor::Doctor),
+}
+
+/// What needs neither engine nor settings, so that it works with a broken configuration too.
+#[derive(Debug, Subcommand)]
+enum Alone {
+    /// What a folder is, and which file proves it
+    Detect(detect::Detect),
+    /// Write pilothouse.toml for what was detected
+    Init(init::Init),
     /// Print the completions of a shell
     Completions(completions::Completions),
     /// The keys of the console
@@ -203,29 +220,23 @@ impl From<Problem> for Failed {
 
 fn run(line: Line, roles: Roles, output: &Output) -> Result<Ended, Failed> {
     let Global { state, config, set, yes, .. } = line.global;
+    let word = match line.word {
+        Some(Word::Alone(word)) => return Ok(word.run(yes, output)?),
+        word => word,
+    };
     let flags = Flags { state, config, set };
-    match line.word {
-        // What needs no settings works also with a broken configuration.
-        Some(Word::Completions(word)) => return Ok(word.run(output)),
-        Some(Word::Schema(word)) => return Ok(word.run(output)),
-        Some(Word::Keys(word)) => return Ok(word.run(output)),
-        Some(Word::Detect(word)) => return Ok(word.run(output)?),
-        Some(Word::Init(word)) => return Ok(word.run(yes, output)?),
-        _ => {}
-    }
-    let settings = config::load(&flags)?;
-    let context = Context { settings, output, roles, yes };
-    match line.word {
+    let flags = if matches!(word, Some(Word::Demo(_))) { demo::with_own_state(flags)? } else { flags };
+    let context = Context { settings: config::load(&flags)?, output, roles, yes };
+    match word {
         None => open_console(&context),
-        Some(Word::Engine(word)) if word.is_run() => {
-            (context.roles.run_engine)(&context.settings)?;
-            Ok(Ended::Well)
-        }
-        Some(word) => Ok(runtime()?.block_on(word.run(&context))?),
+        Some(Word::Demo(word)) => word.run(&context),
+        Some(Word::Engine(word)) => word.run(&context),
+        Some(Word::Client(word)) => Ok(runtime()?.block_on(word.run(&context))?),
+        Some(Word::Alone(word)) => Ok(word.run(yes, output)?),
     }
 }
 
-impl Word {
+impl Client {
     async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
         match self {
             Self::Deploy(word) => word.run(context).await,
@@ -242,13 +253,19 @@ impl Word {
             Self::Cancel(word) => word.run(context).await,
             Self::Wait(word) => word.run(context).await,
             Self::Tasks(word) => word.run(context).await,
-            Self::Engine(word) => word.run(context).await,
             Self::Doctor(word) => word.run(context).await,
-            Self::Detect(word) => word.run(context.output),
-            Self::Init(word) => word.run(context.yes, context.output),
-            Self::Completions(word) => Ok(word.run(context.output)),
-            Self::Keys(word) => Ok(word.run(context.output)),
-            Self::Schema(word) => Ok(word.run(context.output)),
+        }
+    }
+}
+
+impl Alone {
+    fn run(self, yes: bool, output: &Output) -> Result<Ended, Problem> {
+        match self {
+            Self::Detect(word) => word.run(output),
+            Self::Init(word) => word.run(yes, output),
+            Self::Completions(word) => Ok(word.run(output)),
+            Self::Keys(word) => Ok(word.run(output)),
+            Self::Schema(word) => Ok(word.run(output)),
         }
     }
 }

@@ -96,7 +96,7 @@ pub async fn to_its_end(context: &Context<'_>, app: &AppId, id: DeploymentId) ->
 }
 
 /// Follows a deployment to its end while telling its progress and the lines of its build.
-async fn with_progress(context: &Context<'_>, id: DeploymentId) -> Result<(Deployment, Fleet), Problem> {
+pub async fn with_progress(context: &Context<'_>, id: DeploymentId) -> Result<(Deployment, Fleet), Problem> {
     let progress = Progress::new(context.output);
     let (built, mut builds) = tokio::sync::watch::channel(None);
     let over = follow::until_over(context, id, |deployment, _| {
