@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     deployment::Deployment,
     edge::EdgeStatus,
-    fleet::{App, Event, Host, Release, Task},
+    fleet::{App, EngineStatus, Event, Host, Release, Task},
     ids::{AppId, HostId, InstanceId, ReleaseId, Seq, TaskId},
     instance::Instance,
     sample::Sample,
@@ -41,6 +41,7 @@ pub enum Change {
     Task(Task),
     TaskGone(TaskId),
     Edge(EdgeStatus),
+    Engine(EngineStatus),
     Sample(Sample),
     Event(Event),
     /// The receiver was too slow: so many changes are not coming; take a new snapshot.

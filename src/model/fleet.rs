@@ -278,6 +278,7 @@ impl Fleet {
                 self.tasks.remove(&id);
             }
             Change::Edge(status) => self.edge = status,
+            Change::Engine(status) => self.engine = status,
             Change::Sample(sample) => self.sample(sample),
             Change::Event(event) => push_bounded(&mut self.events, event, EVENTS),
             Change::Gap { .. } | Change::Alive => {}

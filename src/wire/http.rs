@@ -97,8 +97,12 @@ pub async fn read_json<T: DeserializeOwned>(request: Request<Incoming>) -> Resul
 
 /// A JSON document as an answer.
 pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Body> {
-    let body = serde_json::to_vec(value).unwrap_or_default();
-    answer(status, "application/json", Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed())
+    json_bytes(status, serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// A JSON document that is written already as an answer.
+pub fn json_bytes(status: StatusCode, document: Vec<u8>) -> Response<Body> {
+    answer(status, "application/json", Full::new(Bytes::from(document)).map_err(|never| match never {}).boxed())
 }
 
 /// A problem as an answer; its kind chooses the status.

@@ -1,0 +1,68 @@
+//! What the agent sees by itself: the host, its instances, the edge.
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::Tools;
+use crate::{
+    config::clock,
+    hosts::local,
+    model::{edge::EdgeStatus, order::Report},
+};
+
+/// Tells everything that is there once, the host last: then the engine knows that it has heard all. Then what changes.
+pub(super) async fn host(tools: Tools) {
+    if let Ok(instances) = tools.runtime.list().await {
+        for instance in instances {
+            if tools.reports.send(Report::Instance(instance)).await.is_err() {
+                return;
+            }
+        }
+    }
+    let facts = local::facts(&tools.settings);
+    if tools.reports.send(Report::Host(facts)).await.is_err() {
+        return;
+    }
+    tokio::join!(tools.runtime.watch(tools.reports.clone()), sample(&tools));
+}
+
+async fn sample(tools: &Tools) {
+    let mut sampler = local::Sampler::new(&tools.settings);
+    let every = tools.settings.config.engine.sample_every.duration();
+    let mut ticks = interval_at(Instant::now(), every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if tools.reports.send(Report::HostSample(sampler.sample())).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sees to it that an edge runs, and tells how it is.
+pub(super) async fn edge(tools: Tools) {
+    let every = tools.settings.config.engine.sample_every.duration();
+    let mut ticks = interval_at(Instant::now(), every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known = EdgeStatus::default();
+    loop {
+        ticks.tick().await;
+        if let Err(problem) = super::orders::edge::ensure(&tools).await {
+            tracing::error!(%problem, "the edge cannot be started");
+        }
+        known = match super::orders::edge::status(&tools, known.up).await {
+            Some(status) => status,
+            None => EdgeStatus { up: false, ..known },
+        };
+        if tools.reports.send(Report::Edge(known.clone())).await.is_err() {
+            return;
+        }
+        if known.up
+            && let Ok(mut counters) = tools.edge.counters().await
+        {
+            counters.at = clock::now();
+            if tools.reports.send(Report::Counters(counters)).await.is_err() {
+                return;
+            }
+        }
+    }
+}

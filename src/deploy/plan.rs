@@ -1,0 +1,351 @@
+//! From what was asked and what was found to a plan: every line with its reason.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    command::{DeployRequest, Overrides},
+    fleet::{App, Fleet},
+    ids::{AppId, HostId, ReleaseId},
+    manifest::{Manifest, Process},
+    plan::{Blueprint, Env, Plan, PlanLine, ProcessPlan, Sign},
+    problem::Problem,
+    recipe::Recipe,
+    source::{Source, Survey},
+};
+
+/// Everything that a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub app: &'a AppId,
+    pub release: ReleaseId,
+    pub request: &'a DeployRequest,
+    pub manifest: &'a Manifest,
+    /// The failure of detection counts only when manifest and overrides do not say enough.
+    pub recipe: &'a Result<Recipe, Problem>,
+    pub survey: &'a Survey,
+    pub hosts: &'a [(HostId, String)],
+    /// Verdict of the gate, in words.
+    pub checks: &'a str,
+}
+
+/// Name of an app from its source alone.
+pub fn default_name(source: &Source) -> AppId {
+    let last = match source {
+        Source::Folder { path } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        Source::Git { url, .. } => {
+            let trimmed = url.trim_end_matches('/').trim_end_matches(".git").trim_end_matches('/');
+            trimmed.rsplit(['/', ':']).next().map(str::to_owned)
+        }
+    };
+    AppId::suggest(&last.unwrap_or_default())
+}
+
+/// Environment of a release: the manifest's, then the request's.
+pub fn environment(manifest: &Manifest, overrides: &Overrides) -> Env {
+    let mut env = manifest.env.clone();
+    env.extend(overrides.env.0.clone());
+    Env(env)
+}
+
+/// The plan of a deployment.
+pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
+    let blueprint = blueprint(asked)?;
+    let app = fleet.apps.get(asked.app);
+    let from = app.and_then(|app| app.routed);
+    let lines = lines(asked, &blueprint, app, fleet);
+    let undo = match from {
+        Some(from) => format!(
+            "pilothouse rollback {} {from}: one routing change while release {from} is warm ({})",
+            asked.app, blueprint.keep.warm
+        ),
+        None => format!("pilothouse remove {}", asked.app),
+    };
+    Ok(Plan {
+        app: asked.app.clone(),
+        release: asked.release,
+        from,
+        hosts: asked.hosts.iter().map(|(host, _)| host.clone()).collect(),
+        version: asked.survey.version(),
+        blueprint,
+        lines,
+        checks: asked.checks.to_owned(),
+        command: command(asked),
+        undo,
+    })
+}
+
+fn blueprint(asked: &Asked<'_>) -> Result<Blueprint, Problem> {
+    let Asked { manifest, request, .. } = asked;
+    let overrides = &request.overrides;
+    let found = asked.recipe.as_ref().ok();
+    let recipe = found.cloned().unwrap_or_else(|| Recipe { language: "unknown".into(), runtime: "process".into(), ..Recipe::default() });
+    let choose = |flag: &Option<String>, file: &Option<String>, seen: &Option<String>| {
+        flag.clone().or_else(|| file.clone()).or_else(|| seen.clone()).filter(|command| !command.trim().is_empty())
+    };
+    let install = choose(&overrides.install, &manifest.build.install, &recipe.install);
+    let build = choose(&overrides.build, &manifest.build.command, &recipe.build);
+    let asked_start = overrides.start.clone().or_else(|| manifest.process.get("web")?.command.clone());
+    let asked_output = overrides.output.clone().or_else(|| manifest.build.output.clone());
+    let output = match (&asked_output, &asked_start) {
+        (Some(output), _) => Some(output.clone()).filter(|output| !output.trim().is_empty()),
+        (None, Some(_)) => None,
+        (None, None) => recipe.output.clone(),
+    };
+    let processes = processes(asked, &recipe, output.is_some())?;
+    if processes.is_empty() && output.is_none() {
+        return Err(nothing_to_run(asked));
+    }
+    let routes = routes(asked, &processes, output.is_some())?;
+    let processes = processes.into_iter().map(|process| routed(process, &routes, output.is_some())).collect();
+    Ok(Blueprint {
+        build: [("install", install), ("build", build)]
+            .into_iter()
+            .filter_map(|(name, command)| command.map(|command| (name.to_owned(), command)))
+            .collect(),
+        recipe,
+        limits: manifest.build.limits.clone(),
+        output,
+        processes,
+        env: environment(manifest, overrides).0.into_keys().collect(),
+        routes,
+        strategy: manifest.rollout.strategy,
+        keep: manifest.rollout.keep.clone(),
+    })
+}
+
+fn nothing_to_run(asked: &Asked<'_>) -> Problem {
+    match asked.recipe {
+        Err(problem) => problem.clone(),
+        Ok(recipe) => Problem::user(format!("it is {}, but nothing says how to start it", recipe.language))
+            .hint("give --start 'COMMAND', or --output FOLDER for static files, or write [process.web] command in pilothouse.toml"),
+    }
+}
+
+/// The processes by name: the manifest's when it names any, else what was detected.
+fn processes(asked: &Asked<'_>, recipe: &Recipe, has_output: bool) -> Result<Vec<ProcessPlan>, Problem> {
+    let overrides = &asked.request.overrides;
+    let mut wanted: BTreeMap<String, Process> = asked.manifest.process.clone();
+    if wanted.is_empty() {
+        if (!has_output && recipe.start.is_some()) || overrides.start.is_some() {
+            wanted.insert("web".to_owned(), Process::default());
+        }
+        for (name, _) in &recipe.processes {
+            wanted.entry(name.clone()).or_default();
+        }
+    } else if overrides.start.is_some() {
+        wanted.entry("web".to_owned()).or_default();
+    }
+    wanted.into_iter().map(|(name, process)| process_plan(asked, recipe, name, process)).collect()
+}
+
+fn process_plan(asked: &Asked<'_>, recipe: &Recipe, name: String, process: Process) -> Result<ProcessPlan, Problem> {
+    let overrides = &asked.request.overrides;
+    let is_web = name == "web";
+    let detected = || {
+        let named = recipe.processes.iter().find(|(other, _)| *other == name).map(|(_, command)| command.clone());
+        named.or_else(|| is_web.then(|| recipe.start.clone()).flatten())
+    };
+    let flag = is_web.then(|| overrides.start.clone()).flatten();
+    let command = flag.or(process.command).or_else(detected).filter(|command| !command.trim().is_empty());
+    let Some(command) = command else {
+        return Err(Problem::user(format!("process `{name}` has no command"))
+            .at(format!("pilothouse.toml process.{name}.command"))
+            .hint("write the command that starts it"));
+    };
+    let port = if is_web { overrides.port.or(process.port) } else { process.port };
+    let replicas = if is_web { overrides.replicas.unwrap_or(process.replicas) } else { process.replicas };
+    if port.is_some() && replicas > 1 {
+        return Err(Problem::user(format!("process `{name}` asks for one fixed port and {replicas} replicas"))
+            .hint("leave the port out: each instance gets its own by PORT"));
+    }
+    Ok(ProcessPlan {
+        name,
+        command,
+        port,
+        replicas,
+        runtime: overrides.runtime.unwrap_or(process.runtime),
+        resources: process.resources,
+        ready: process.ready,
+        stop: process.stop,
+        routed: false,
+    })
+}
+
+fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool) -> Result<Vec<(String, String)>, Problem> {
+    let has_web = has_output || processes.iter().any(|process| process.name == "web");
+    if asked.manifest.route.is_empty() {
+        return Ok(if has_web { vec![(format!("{}.localhost", asked.app), "web".to_owned())] } else { Vec::new() });
+    }
+    let mut routes = Vec::new();
+    for route in &asked.manifest.route {
+        let known = processes.iter().any(|process| process.name == route.process) || (has_output && route.process == "web");
+        if !known {
+            return Err(Problem::user(format!("the route {} leads to process `{}`, which there is not", route.host, route.process))
+                .at("pilothouse.toml route.process"));
+        }
+        routes.push((route.host.to_ascii_lowercase(), route.process.clone()));
+    }
+    Ok(routes)
+}
+
+fn routed(mut process: ProcessPlan, routes: &[(String, String)], has_output: bool) -> ProcessPlan {
+    process.routed = !has_output && routes.iter().any(|(_, target)| *target == process.name);
+    process
+}
+
+fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fleet) -> Vec<PlanLine> {
+    let mut lines = Vec::new();
+    let mut line = |sign, what: String, why: String| lines.push(PlanLine { sign, what, why });
+    let recipe = &blueprint.recipe;
+    let proof = recipe.proof.first().map(|proof| format!("{}: {}", proof.file, proof.why)).unwrap_or_default();
+    line(Sign::Add, format!("release {}", asked.release), format!("{} of {}", asked.survey.version(), asked.request.source));
+    for (name, command) in &blueprint.build {
+        let limits = &blueprint.limits;
+        line(Sign::Add, name.clone(), format!("{command}; at most {}, {} memory, {} disk", limits.time, limits.memory, limits.disk));
+    }
+    if blueprint.build.is_empty() {
+        line(Sign::Note, "no build".to_owned(), if proof.is_empty() { "nothing asks for one".to_owned() } else { proof });
+    } else if !proof.is_empty() {
+        line(Sign::Note, recipe.language.clone(), proof);
+    }
+    let host = asked.hosts.first().map(|(host, reason)| format!("{host}: {reason}")).unwrap_or_default();
+    if let Some(output) = &blueprint.output {
+        line(Sign::Add, "static site".to_owned(), format!("{output}, served by the edge"));
+    }
+    for process in &blueprint.processes {
+        let count = if process.replicas == 1 { "instance" } else { "instances" };
+        let port = process.port.map_or("port by PORT".to_owned(), |port| format!("port {port}"));
+        line(Sign::Add, format!("{} {count}", process.replicas), format!("{}: {}; {port}; {host}", process.name, process.command));
+    }
+    for (name, _) in &blueprint.routes {
+        let address = fleet.edge.url(name).unwrap_or_else(|| format!("http://{name}"));
+        match app.and_then(|app| app.routed) {
+            Some(from) => {
+                line(Sign::Change, "route".to_owned(), format!("{address}  release {from} → {}, once it is proved", asked.release));
+            }
+            None => line(Sign::Add, "route".to_owned(), format!("{address}, once it is proved")),
+        }
+    }
+    if let Some(from) = app.and_then(|app| app.routed) {
+        let running = app.map_or(0, |app| app.pool.len());
+        line(Sign::Remove, format!("{running} of release {from}"), format!("after {} warm, drained first", blueprint.keep.warm));
+    }
+    line(Sign::Note, "dependencies".to_owned(), asked.checks.to_owned());
+    lines
+}
+
+fn command(asked: &Asked<'_>) -> String {
+    let mut words = vec!["pilothouse deploy".to_owned()];
+    match &asked.request.source {
+        Source::Folder { path } => words.push(quoted(&path.display().to_string())),
+        Source::Git { url, reference } => {
+            words.push(quoted(&crate::model::source::without_password(url)));
+            if let Some(reference) = reference {
+                words.push(format!("--ref {}", quoted(reference)));
+            }
+        }
+    }
+    words.push(format!("--name {}", asked.app));
+    let overrides = &asked.request.overrides;
+    let texts = [("install", &overrides.install), ("build", &overrides.build), ("start", &overrides.start), ("output", &overrides.output)];
+    for (flag, value) in texts {
+        if let Some(value) = value {
+            words.push(format!("--{flag} {}", quoted(value)));
+        }
+    }
+    if let Some(port) = overrides.port {
+        words.push(format!("--port {port}"));
+    }
+    if let Some(replicas) = overrides.replicas {
+        words.push(format!("--replicas {replicas}"));
+    }
+    words.extend(overrides.env.0.keys().map(|name| format!("--env {name}=…")));
+    words.join(" ")
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(manifest: &Manifest, recipe: Recipe, overrides: Overrides) -> Result<Plan, Problem> {
+        let app = AppId::parse("shop").unwrap();
+        let request = DeployRequest { source: Source::Folder { path: "/src/shop".into() }, overrides };
+        let survey = Survey { commit: Some("9c1f02e55".to_owned()), dirty: true, ..Survey::default() };
+        let asked = Asked {
+            app: &app,
+            release: ReleaseId(1),
+            request: &request,
+            manifest,
+            recipe: &Ok(recipe),
+            survey: &survey,
+            hosts: &[(HostId::local(), "the only host".to_owned())],
+            checks: "not checked",
+        };
+        plan(&asked, &Fleet::default())
+    }
+
+    fn node() -> Recipe {
+        Recipe {
+            language: "node".into(),
+            runtime: "process".into(),
+            install: Some("npm ci".into()),
+            start: Some("node server.js".into()),
+            ..Recipe::default()
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_manifest_and_the_manifest_over_detection() {
+        let mut manifest = Manifest::default();
+        manifest.build.install = Some("npm install".to_owned());
+        let overrides = Overrides { start: Some("node other.js".into()), replicas: Some(2), ..Overrides::default() };
+        let plan = made(&manifest, node(), overrides).unwrap();
+        assert_eq!(plan.blueprint.build, [("install".to_owned(), "npm install".to_owned())]);
+        assert_eq!((plan.blueprint.web().unwrap().command.as_str(), plan.blueprint.web().unwrap().replicas), ("node other.js", 2));
+        assert_eq!(plan.version, "9c1f02e+dirty");
+    }
+
+    #[test]
+    fn an_empty_command_means_none() {
+        let overrides = Overrides { install: Some(String::new()), ..Overrides::default() };
+        assert!(made(&Manifest::default(), node(), overrides).unwrap().blueprint.build.is_empty());
+    }
+
+    #[test]
+    fn a_static_site_has_a_route_and_no_process() {
+        let recipe = Recipe { language: "static".into(), output: Some(".".into()), ..Recipe::default() };
+        let blueprint = made(&Manifest::default(), recipe, Overrides::default()).unwrap().blueprint;
+        assert!(blueprint.processes.is_empty());
+        assert_eq!(blueprint.routes, [("shop.localhost".to_owned(), "web".to_owned())]);
+    }
+
+    #[test]
+    fn a_worker_alone_has_no_route() {
+        let mut manifest = Manifest::default();
+        manifest.process.insert("jobs".to_owned(), Process { command: Some("run".into()), ..Process::default() });
+        let blueprint = made(&manifest, node(), Overrides::default()).unwrap().blueprint;
+        assert!(blueprint.routes.is_empty());
+        assert!(blueprint.web().is_none());
+    }
+
+    #[test]
+    fn the_values_of_the_environment_are_in_no_plan() {
+        let env = Env([("TOKEN".to_owned(), "hunter2-hunter2".to_owned())].into());
+        let plan = made(&Manifest::default(), node(), Overrides { env, ..Overrides::default() }).unwrap();
+        assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
+        assert_eq!(plan.blueprint.env, ["TOKEN"]);
+    }
+
+    #[test]
+    fn a_repository_gives_its_last_word_as_name() {
+        let name = |url: &str| default_name(&Source::Git { url: url.to_owned(), reference: None }).to_string();
+        assert_eq!(name("https://git.example/me/My.Shop.git"), "my-shop");
+        assert_eq!(name("git@git.example:shop.git"), "shop");
+    }
+}

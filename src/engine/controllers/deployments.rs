@@ -1,0 +1,421 @@
+//! Deployments: asks the strategy, journals, sends orders. It makes no choice of its own.
+
+mod outcome;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    super::{fleet::Hub, journal::Mark, supervisor::Supervisor},
+    Controller, Next,
+    orders::{Interrupts, Orders},
+};
+use crate::{
+    config::clock,
+    deploy::{
+        ports::{Gate, Placer, Verdict},
+        steps,
+        strategies::{self, Deed, Move, SHIFT, STAGE, Situation, What},
+    },
+    model::{
+        change::Change,
+        deployment::{Deployment, Phase, Step, StepState},
+        fleet::{Fleet, Level, Release},
+        ids::{AppId, DeploymentId, HostId, InstanceId},
+        instance::{Health, Instance, InstanceState},
+        manifest::Runtime,
+        order::{Outcome, Work},
+        plan::Blueprint,
+        problem::Problem,
+        units::Millis,
+    },
+};
+
+/// Drives the deployments of each app, one at a time.
+pub struct Deployments {
+    pub hub: Hub,
+    pub orders: Orders,
+    pub interrupts: Interrupts,
+    pub supervisor: Supervisor,
+    pub gate: Arc<dyn Gate>,
+    pub placer: Arc<dyn Placer>,
+    pub builds: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Controller for Deployments {
+    fn name(&self) -> &'static str {
+        "deployments"
+    }
+
+    fn concerns(&self, change: &Change) -> Option<AppId> {
+        match change {
+            Change::Deployment(deployment) if !deployment.is_over() => Some(deployment.app.clone()),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, fleet: &Fleet) -> Vec<AppId> {
+        fleet.deployments.values().filter(|deployment| !deployment.is_over()).map(|deployment| deployment.app.clone()).collect()
+    }
+
+    async fn reconcile(&self, app: &AppId) -> Result<Next, Problem> {
+        loop {
+            let wanted = app.clone();
+            let active = self.hub.look(move |fleet| fleet.active_deployment(&wanted).cloned()).await;
+            let Some(active) = active else { return Ok(Next::Done) };
+            let name = format!("{} {} {}", active.aim.word(), active.app, active.release);
+            let ended = self.supervisor.once(name, &format!("asked by {}", active.actor), Some(active.id), self.drive(active.id)).await;
+            self.interrupts.forget(active.id);
+            ended?;
+        }
+    }
+}
+
+impl Deployments {
+    /// Goes on with a deployment from wherever it is until it is over. The same after a command and after a crash.
+    async fn drive(&self, id: DeploymentId) -> Result<(), Problem> {
+        let (mut deployment, _) = self.seen(id).await?;
+        let mut deadline = Instant::now() + deployment.remaining.duration();
+        loop {
+            let (now, blueprint) = self.seen(id).await?;
+            deployment = now;
+            if deployment.is_over() {
+                break;
+            }
+            if deployment.phase == Phase::Admitting || deployment.phase == Phase::Attesting {
+                self.judge(&deployment).await?;
+            }
+            let app = deployment.app.clone();
+            let instances = self.hub.look(move |fleet| all_instances(fleet, &app)).await;
+            let situation = Situation { deployment: &deployment, blueprint: blueprint.as_ref(), instances: &instances };
+            match strategies::of(&deployment, blueprint.as_ref()).next(&situation) {
+                Move::Enter(phase) => {
+                    let limit = limit(phase, blueprint.as_ref());
+                    deadline = Instant::now() + limit.duration();
+                    self.enter(id, phase, limit).await?;
+                }
+                Move::End(phase, cause) => self.end(id, phase, cause).await?,
+                Move::Do(deeds) => self.do_all(id, &deeds, deadline, deployment.phase).await?,
+                Move::Undo(names) => self.undo_first(id, &names, deadline).await?,
+            }
+        }
+        if deployment.phase == Phase::Done {
+            // The app may be gone from the fleet; its route goes with the next table.
+            let key = Orders::key(id, "route/gone");
+            let _ = self.orders.route(&key, &CancellationToken::new()).await;
+        }
+        Ok(())
+    }
+
+    async fn seen(&self, id: DeploymentId) -> Result<(Deployment, Option<Blueprint>), Problem> {
+        let seen = self
+            .hub
+            .look(move |fleet| {
+                let deployment = fleet.deployments.get(&id)?.clone();
+                let blueprint = fleet.release(&deployment.app, deployment.release).map(|release| release.blueprint.clone());
+                Some((deployment, blueprint))
+            })
+            .await;
+        seen.ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))
+    }
+
+    /// Asks the gate; a refusal is the deployment's cause.
+    async fn judge(&self, deployment: &Deployment) -> Result<(), Problem> {
+        let (app, release, phase) = (deployment.app.clone(), deployment.release, deployment.phase);
+        let Some(release) = self.hub.look(move |fleet| fleet.release(&app, release).cloned()).await else { return Ok(()) };
+        let verdict = if phase == Phase::Admitting { self.gate.admit(&release) } else { self.gate.attest(&release) };
+        if let Verdict::Refuse(reasons) = verdict {
+            self.revise(deployment.id, move |deployment| deployment.cause = Some(Problem::conflict(reasons))).await?;
+        }
+        Ok(())
+    }
+
+    async fn enter(&self, id: DeploymentId, phase: Phase, limit: Millis) -> Result<(), Problem> {
+        self.revise(id, move |deployment| {
+            debug_assert!(deployment.phase.may_become(phase), "{:?} cannot become {phase:?}", deployment.phase);
+            deployment.phase = phase;
+            deployment.phase_since = clock::now();
+            deployment.remaining = limit;
+        })
+        .await
+    }
+
+    async fn revise(&self, id: DeploymentId, change: impl FnOnce(&mut Deployment) + Send + 'static) -> Result<(), Problem> {
+        self.hub.commit(Mark::Change, move |fleet| Ok((vec![revised(fleet, id, change)?], ()))).await
+    }
+
+    async fn end(&self, id: DeploymentId, phase: Phase, cause: Option<Problem>) -> Result<(), Problem> {
+        let ended = self.hub.commit(Mark::Change, move |fleet| outcome::end(fleet, id, phase, cause)).await?;
+        let (level, words) = outcome::words(&ended);
+        self.hub.event(ended.app.to_string(), level, words).await;
+        Ok(())
+    }
+
+    /// Does steps side by side. The first that fails ends the others; so do a cancel and the deadline.
+    async fn do_all(&self, id: DeploymentId, deeds: &[Deed], deadline: Instant, phase: Phase) -> Result<(), Problem> {
+        let interrupt = self.interrupts.token(id);
+        let group = CancellationToken::new();
+        let (fleet_end, _) = self.seen(id).await?;
+        if fleet_end.asked_end.is_some() {
+            return Ok(());
+        }
+        let steps = join_all(deeds.iter().map(|deed| async {
+            let done = self.step(id, deed, deadline, &group).await;
+            if !matches!(done, Ok(true)) {
+                group.cancel();
+            }
+            done.map(|_| ())
+        }));
+        tokio::pin!(steps);
+        let done = tokio::select! {
+            done = &mut steps => done,
+            () = interrupt.cancelled() => {
+                group.cancel();
+                steps.await
+            }
+            () = tokio::time::sleep_until(deadline) => {
+                let cause = Problem::limit(format!("{} took longer than it may", phase.word()));
+                self.revise(id, move |deployment| {
+                    deployment.cause.get_or_insert(cause);
+                })
+                .await?;
+                group.cancel();
+                steps.await
+            }
+        };
+        done.into_iter().collect()
+    }
+
+    /// Intent, effect, outcome. True when it succeeded.
+    async fn step(&self, id: DeploymentId, deed: &Deed, deadline: Instant, cancel: &CancellationToken) -> Result<bool, Problem> {
+        let key = Orders::key(id, deed.step.clone());
+        let slot = match deed.what {
+            What::Build => self.slot(id, cancel).await?,
+            _ => None,
+        };
+        let remaining = Millis::from(deadline.saturating_duration_since(Instant::now()));
+        let intent = deed.clone();
+        self.hub.commit(Mark::Intent(key.clone()), move |fleet| intend(fleet, id, &intent, remaining)).await?;
+        let outcome = match &deed.what {
+            What::Table => self.orders.route(&key, cancel).await,
+            what => match self.work(id, what).await {
+                Ok(work) => self.orders.perform(&key, work, cancel).await,
+                Err(problem) => Outcome::Failed(problem),
+            },
+        };
+        drop(slot);
+        let resolved = self.resolve(id, outcome).await;
+        let deed = deed.clone();
+        self.hub.commit(Mark::Outcome(key), move |fleet| outcome::record(fleet, id, &deed, resolved)).await
+    }
+
+    /// Waits for a place among the builds; says so on the deployment.
+    async fn slot(&self, id: DeploymentId, cancel: &CancellationToken) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Problem> {
+        if let Ok(slot) = Arc::clone(&self.builds).try_acquire_owned() {
+            return Ok(Some(slot));
+        }
+        self.hub.event(format!("deployment {id}"), Level::Plain, "waits for another build to end").await;
+        tokio::select! {
+            slot = Arc::clone(&self.builds).acquire_owned() => Ok(slot.ok()),
+            () = cancel.cancelled() => Ok(None),
+        }
+    }
+
+    async fn work(&self, id: DeploymentId, what: &What) -> Result<Work, Problem> {
+        let (deployment, _) = self.seen(id).await?;
+        let env = self.hub.blobs().env(env_blob(&deployment.app, deployment.release)).await?;
+        let (what, hub) = (what.clone(), self.hub.clone());
+        self.hub.look(move |fleet| steps::work(&what, &deployment, fleet, &env, hub.table_generation(fleet))).await
+    }
+
+    /// What an outcome means for the release: a fetch becomes a plan.
+    async fn resolve(&self, id: DeploymentId, outcome: Outcome) -> outcome::Resolved {
+        use crate::model::order::Done;
+        match outcome {
+            Outcome::Done(Done::Fetched(survey)) => {
+                let Ok((deployment, _)) = self.seen(id).await else { return outcome::Resolved::Failed(Problem::internal("gone")) };
+                match self.planned(&deployment, &survey).await {
+                    Ok((plan, release)) => outcome::Resolved::Planned(Box::new(plan), Box::new(release)),
+                    Err(problem) => outcome::Resolved::Failed(problem),
+                }
+            }
+            Outcome::Done(done) => outcome::Resolved::Done(done),
+            Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem) => outcome::Resolved::Failed(problem),
+        }
+    }
+
+    async fn planned(
+        &self,
+        deployment: &Deployment,
+        survey: &crate::model::source::Survey,
+    ) -> Result<(crate::model::plan::Plan, Release), Problem> {
+        let mut request = deployment.request.clone().ok_or_else(|| Problem::internal("a deployment without a source"))?;
+        request.overrides.env = self.hub.blobs().env(request_blob(&deployment.key)).await?;
+        let (app, release) = (deployment.app.clone(), deployment.release);
+        let made = super::commands::make_plan(&self.hub, self.placer.as_ref(), &app, release, &request, survey).await?;
+        self.hub.blobs().put_env(env_blob(&app, release), &made.env).await?;
+        let release = Release {
+            app,
+            id: release,
+            version: survey.version(),
+            commit: survey.commit.clone(),
+            subject: survey.subject.clone(),
+            source: request.source,
+            created_at: clock::now(),
+            actor: deployment.actor.clone(),
+            deployment: deployment.id,
+            artefact: None,
+            blueprint: made.plan.blueprint.clone(),
+            proved_at: None,
+            started: 0,
+        };
+        Ok((made.plan, release))
+    }
+
+    /// Takes back the first of the steps: intent, effect, outcome.
+    async fn undo_first(&self, id: DeploymentId, names: &[String], deadline: Instant) -> Result<(), Problem> {
+        let Some(name) = names.first().cloned() else { return Ok(()) };
+        let key = Orders::key(id, format!("undo/{name}"));
+        let intent = name.clone();
+        let remaining = Millis::from(deadline.saturating_duration_since(Instant::now()));
+        self.hub.commit(Mark::Intent(key.clone()), move |fleet| intend_undo(fleet, id, &intent, remaining)).await?;
+        let cancel = CancellationToken::new();
+        let effect = self.undo_effect(&key, &name, &cancel);
+        let outcome = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(5)), effect).await;
+        let failure = match outcome {
+            Ok(Outcome::Done(_)) => None,
+            Ok(Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem)) => Some(problem),
+            Err(_) => Some(Problem::limit("taking it back took too long")),
+        };
+        self.hub.commit(Mark::Outcome(key), move |fleet| outcome::undone(fleet, id, &name, failure)).await
+    }
+
+    async fn undo_effect(&self, key: &crate::model::order::OrderKey, name: &str, cancel: &CancellationToken) -> Outcome {
+        let Some(instance) = started_by(name) else { return self.orders.route(key, cancel).await };
+        // It may have answered requests; let those in flight end before it goes.
+        let drained = vec![instance.clone()];
+        let within = self.hub.look(move |fleet| steps::drain_limit(fleet, &drained)).await;
+        let _ = self.orders.perform(key, Work::Drain { instances: vec![instance.clone()], within }, cancel).await;
+        self.orders.perform(key, Work::Stop { instance }, cancel).await
+    }
+}
+
+/// The instance that a step `start/PROCESS/INSTANCE` started.
+fn started_by(step: &str) -> Option<InstanceId> {
+    let rest = step.strip_prefix("start/")?;
+    rest.rsplit_once('/').map(|(_, instance)| InstanceId(instance.to_owned()))
+}
+
+/// Name of the blob that holds a release's environment.
+pub fn env_blob(app: &AppId, release: crate::model::ids::ReleaseId) -> String {
+    format!("env/{app}/{release}/")
+}
+
+/// Name of the blob that holds the environment given with a request.
+pub fn request_blob(key: &str) -> String {
+    format!("request/{key}/")
+}
+
+fn revised(fleet: &Fleet, id: DeploymentId, change: impl FnOnce(&mut Deployment)) -> Result<Change, Problem> {
+    let mut deployment = fleet.deployments.get(&id).cloned().ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))?;
+    change(&mut deployment);
+    Ok(Change::Deployment(Box::new(deployment)))
+}
+
+/// The intent of a step: from now on it may have happened.
+fn intend(fleet: &Fleet, id: DeploymentId, deed: &Deed, remaining: Millis) -> Result<(Vec<Change>, ()), Problem> {
+    let name = deed.step.clone();
+    let mut changes = vec![revised(fleet, id, |deployment| {
+        deployment.remaining = remaining;
+        match deployment.steps.iter_mut().find(|step| step.name == name) {
+            Some(step) => {
+                step.state = StepState::Started;
+                step.tries += 1;
+            }
+            None => deployment.steps.push(Step {
+                name,
+                host: HostId::local(),
+                state: StepState::Started,
+                started_at: clock::now(),
+                ended_at: None,
+                note: String::new(),
+                tries: 1,
+            }),
+        }
+    })?];
+    let deployment = fleet.deployments.get(&id).ok_or_else(|| Problem::internal("gone"))?;
+    match &deed.what {
+        What::Start { process, instance } if !fleet.instances.contains_key(instance) => {
+            changes.push(Change::Instance(new_instance(deployment, process, instance)));
+        }
+        What::Stop { instance } => {
+            if let Some(known) = fleet.instances.get(instance) {
+                changes.push(Change::Instance(Instance { wanted: false, ..known.clone() }));
+            }
+        }
+        _ => {}
+    }
+    Ok((changes, ()))
+}
+
+fn new_instance(deployment: &Deployment, process: &str, instance: &InstanceId) -> Instance {
+    Instance {
+        id: instance.clone(),
+        app: deployment.app.clone(),
+        release: deployment.release,
+        process: process.to_owned(),
+        runtime: Runtime::Process,
+        host: HostId::local(),
+        state: InstanceState::Starting,
+        health: Health::Unknown,
+        address: None,
+        pid: None,
+        restarts: 0,
+        started_at: None,
+        last_exit: None,
+        wanted: true,
+    }
+}
+
+fn intend_undo(fleet: &Fleet, id: DeploymentId, name: &str, remaining: Millis) -> Result<(Vec<Change>, ()), Problem> {
+    let mut changes = vec![revised(fleet, id, |deployment| {
+        deployment.remaining = remaining;
+        if let Some(step) = deployment.steps.iter_mut().find(|step| step.name == name) {
+            step.state = StepState::UndoStarted;
+        }
+    })?];
+    if let Some(known) = started_by(name).and_then(|instance| fleet.instances.get(&instance)) {
+        changes.push(Change::Instance(Instance { wanted: false, ..known.clone() }));
+    }
+    Ok((changes, ()))
+}
+
+/// Every instance of an app, whatever its release.
+fn all_instances(fleet: &Fleet, app: &AppId) -> Vec<InstanceId> {
+    fleet.instances_of(app).map(|instance| instance.id.clone()).collect()
+}
+
+/// Longest stay in a phase, with what the manifest says.
+fn limit(phase: Phase, blueprint: Option<&Blueprint>) -> Millis {
+    let default = phase.deadline();
+    let Some(blueprint) = blueprint else { return default };
+    let longest = |of: fn(&crate::model::plan::ProcessPlan) -> u64| blueprint.processes.iter().map(of).max().unwrap_or(0);
+    let asked = match phase {
+        Phase::Building => blueprint.limits.time.0 + 60_000,
+        // Started and ready, then proved through the pool.
+        Phase::Staging => longest(|process| process.ready.within.0) * 2 + 30_000,
+        Phase::Aborting | Phase::Finalising => longest(|process| process.stop.drain.0 + process.stop.kill.0) + 60_000,
+        _ => 0,
+    };
+    Millis(default.0.max(asked))
+}
+
+/// Whether a step is one of routing.
+pub(super) fn is_routing(step: &str) -> bool {
+    step == SHIFT || step == STAGE
+}

@@ -1,0 +1,252 @@
+//! The fleet's one owner: changes in, numbered changes out.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+
+use super::journal::{Blobs, Journal, Mark};
+use crate::{
+    config::clock,
+    model::{
+        change::{Change, Numbered},
+        fleet::{Event, Fleet, Level},
+        ids::Seq,
+        instance::Instance,
+        problem::Problem,
+    },
+};
+
+/// Asks that may wait for the owner.
+const ASKS: usize = 1024;
+/// Changes that a slow reader of the feed may be behind before it gets a gap.
+const FEED: usize = 4096;
+
+type Look = Box<dyn FnOnce(&Fleet) + Send>;
+type Revise = Box<dyn FnOnce(&Fleet) -> Vec<Change> + Send>;
+
+enum Ask {
+    Apply(Vec<Change>, oneshot::Sender<()>),
+    Observe(Vec<Change>),
+    Revise(Revise),
+    Look(Look),
+    Follow { epoch: u64, after: Seq, answer: oneshot::Sender<Following> },
+}
+
+/// What a follower gets first, and then.
+pub struct Following {
+    pub backlog: Vec<Arc<Numbered>>,
+    pub feed: broadcast::Receiver<Arc<Numbered>>,
+}
+
+/// The way to the owner.
+#[derive(Clone)]
+pub struct Hub {
+    asks: mpsc::Sender<Ask>,
+    journal: Arc<Mutex<Journal>>,
+    feed: broadcast::Sender<Arc<Numbered>>,
+    blobs: Blobs,
+    lease: u64,
+}
+
+/// Makes the owner's task and the way to it.
+pub fn hub(journal: Journal, fleet: Fleet) -> (Hub, impl Future<Output = ()> + Send) {
+    let (asks, asked) = mpsc::channel(ASKS);
+    let (feed, _) = broadcast::channel(FEED);
+    let owner = Owner { fleet, feed: feed.clone(), recent: VecDeque::new() };
+    let (blobs, lease) = (journal.blobs(), journal.lease());
+    (Hub { asks, journal: Arc::new(Mutex::new(journal)), feed, blobs, lease }, owner.run(asked))
+}
+
+impl Hub {
+    /// Decides on the present fleet, journals the changes, then applies them; no other commit comes between.
+    /// Returns once they are durable and applied. No changes: nothing is journaled.
+    pub async fn commit<T, F>(&self, mark: Mark, decide: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Fleet) -> Result<(Vec<Change>, T), Problem> + Send + 'static,
+    {
+        let mut journal = self.journal.lock().await;
+        let (changes, given) = self.look(decide).await?;
+        if changes.is_empty() {
+            return Ok(given);
+        }
+        let seq = journal.append(&mark, &changes, |trouble| self.degrade(trouble)).await;
+        let (done, applied) = oneshot::channel();
+        // The owner ends last of all: a failed send means that the engine is ending.
+        let _ = self.asks.send(Ask::Apply(changes, done)).await;
+        let _ = applied.await;
+        if journal.wants_snapshot() {
+            let fleet = self.look(Fleet::clone).await;
+            journal.save_snapshot(seq, fleet).await;
+        }
+        Ok(given)
+    }
+
+    /// Takes in what was observed; what is as it was is dropped.
+    pub async fn observe(&self, changes: Vec<Change>) {
+        let _ = self.asks.send(Ask::Observe(changes)).await;
+    }
+
+    /// Derives what is observed from the present fleet and takes it in, with nothing between.
+    pub async fn revise(&self, derive: impl FnOnce(&Fleet) -> Vec<Change> + Send + 'static) {
+        let _ = self.asks.send(Ask::Revise(Box::new(derive))).await;
+    }
+
+    /// Says that something happened.
+    pub async fn event(&self, subject: impl Into<String>, level: Level, what: impl Into<String>) {
+        let event = Event { at: clock::now(), subject: subject.into(), what: what.into(), level };
+        self.observe(vec![Change::Event(event)]).await;
+    }
+
+    /// Looks at the present fleet.
+    pub async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Fleet) -> T + Send + 'static) -> T {
+        loop {
+            let (answer, seen) = oneshot::channel();
+            let look: Look = Box::new(move |fleet| {
+                let _ = answer.send(look(fleet));
+            });
+            if self.asks.send(Ask::Look(look)).await.is_ok()
+                && let Ok(seen) = seen.await
+            {
+                return seen;
+            }
+            // The engine is ending; this task is about to be dropped.
+            return std::future::pending().await;
+        }
+    }
+
+    /// The feed from `after` on.
+    pub async fn follow(&self, epoch: u64, after: Seq) -> Following {
+        let (answer, following) = oneshot::channel();
+        let _ = self.asks.send(Ask::Follow { epoch, after, answer }).await;
+        match following.await {
+            Ok(following) => following,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The feed from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Numbered>> {
+        self.feed.subscribe()
+    }
+
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// This engine's lease: the generation of its orders.
+    pub fn lease(&self) -> u64 {
+        self.lease
+    }
+
+    /// The generation of a table made from `fleet`: rises with each change, and with each engine.
+    pub fn table_generation(&self, fleet: &Fleet) -> u64 {
+        (self.lease << 32) | (fleet.seq.0 & 0xffff_ffff)
+    }
+
+    fn degrade(&self, trouble: Option<Problem>) {
+        let asks = self.asks.clone();
+        let look: Look = Box::new(move |fleet| {
+            let mut engine = fleet.engine.clone();
+            engine.degraded = trouble;
+            let _ = asks.try_send(Ask::Observe(vec![Change::Engine(engine)]));
+        });
+        let _ = self.asks.try_send(Ask::Look(look));
+    }
+}
+
+struct Owner {
+    fleet: Fleet,
+    feed: broadcast::Sender<Arc<Numbered>>,
+    recent: VecDeque<Arc<Numbered>>,
+}
+
+impl Owner {
+    async fn run(mut self, mut asked: mpsc::Receiver<Ask>) {
+        while let Some(ask) = asked.recv().await {
+            match ask {
+                Ask::Apply(changes, done) => {
+                    for change in changes {
+                        let change = keep_observed(&self.fleet, change);
+                        self.take(change);
+                    }
+                    let _ = done.send(());
+                }
+                Ask::Observe(changes) => self.observe(changes),
+                Ask::Revise(derive) => {
+                    let changes = derive(&self.fleet);
+                    self.observe(changes);
+                }
+                Ask::Look(look) => look(&self.fleet),
+                Ask::Follow { epoch, after, answer } => {
+                    let _ = answer.send(self.follow(epoch, after));
+                }
+            }
+        }
+    }
+
+    fn observe(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            if is_news(&self.fleet, &change) {
+                self.take(change);
+            }
+        }
+    }
+
+    fn take(&mut self, change: Change) {
+        let numbered = Arc::new(Numbered { seq: self.fleet.seq.next(), at: clock::now(), change });
+        self.fleet.take(Numbered::clone(&numbered));
+        if self.recent.len() >= FEED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Arc::clone(&numbered));
+        // Nobody may be listening.
+        let _ = self.feed.send(numbered);
+    }
+
+    fn follow(&self, epoch: u64, after: Seq) -> Following {
+        let feed = self.feed.subscribe();
+        let oldest = self.recent.front().map_or(self.fleet.seq.next(), |first| first.seq);
+        let is_known = epoch == self.fleet.epoch && after <= self.fleet.seq && after.next() >= oldest;
+        let backlog = if is_known {
+            self.recent.iter().filter(|numbered| numbered.seq > after).cloned().collect()
+        } else {
+            let missed = self.fleet.seq.0.saturating_sub(after.0);
+            vec![Arc::new(Numbered { seq: self.fleet.seq, at: clock::now(), change: Change::Gap { missed } })]
+        };
+        Following { backlog, feed }
+    }
+}
+
+/// A committed instance with what was observed of it meanwhile: a commit decides what is wanted, never what is.
+fn keep_observed(fleet: &Fleet, change: Change) -> Change {
+    match change {
+        Change::Instance(committed) => match fleet.instances.get(&committed.id) {
+            Some(known) => Change::Instance(Instance {
+                address: committed.address,
+                wanted: committed.wanted,
+                host: committed.host,
+                ..known.clone()
+            }),
+            None => Change::Instance(committed),
+        },
+        change => change,
+    }
+}
+
+/// Whether a change says something that the fleet does not know yet.
+fn is_news(fleet: &Fleet, change: &Change) -> bool {
+    match change {
+        Change::Host(host) => fleet.hosts.get(&host.id) != Some(host),
+        Change::HostGone(id) => fleet.hosts.contains_key(id),
+        Change::App(app) => fleet.apps.get(&app.id).is_some_and(|known| known != app),
+        Change::AppGone(id) => fleet.apps.contains_key(id),
+        Change::Instance(instance) => fleet.instances.get(&instance.id).is_some_and(|known| known != instance),
+        Change::InstanceGone(id) => fleet.instances.contains_key(id),
+        Change::Task(task) => fleet.tasks.get(&task.id) != Some(task),
+        Change::TaskGone(id) => fleet.tasks.contains_key(id),
+        Change::Edge(edge) => fleet.edge != *edge,
+        Change::Engine(engine) => fleet.engine != *engine,
+        _ => true,
+    }
+}

@@ -1,0 +1,260 @@
+//! The engine: owns the fleet's state, the journal, tasks and controllers. Assembly, in visible order.
+
+mod api;
+mod controllers;
+mod faults;
+mod figures;
+mod fleet;
+mod journal;
+mod observer;
+mod supervisor;
+mod wiring;
+
+use std::{
+    fs::File,
+    io::{Read, Seek, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    api::Door,
+    controllers::{
+        Controller,
+        commands::Commands,
+        deployments::Deployments,
+        instances::Instances,
+        orders::{Interrupts, Orders},
+    },
+    faults::Faults,
+    fleet::Hub,
+    journal::Journal,
+    supervisor::Supervisor,
+    wiring::{NoGate, OnlyHost},
+};
+use crate::{
+    config::{Settings, clock},
+    model::{
+        change::Change,
+        fleet::{EngineStatus, Fleet, Level},
+        ids::DeploymentId,
+        instance::{Health, InstanceState},
+        order::{Outcome, Report, Work},
+        problem::Problem,
+    },
+    store::sqlite::Sqlite,
+    telemetry::logs::LogStore,
+    wire::{agent::AgentClient, http},
+};
+
+/// How often the engine asks itself whether anything still depends on it.
+const IDLE_CHECK: Duration = Duration::from_secs(1);
+/// Longest wait for tasks to end.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// Runs an engine until it is asked to end, or nothing depends on it for its time of grace.
+///
+/// `agent` and `reports` are this machine's agent. Refused when another engine holds the state folder, or when its
+/// journal cannot be used.
+pub async fn run(settings: Settings, agent: AgentClient, reports: mpsc::Receiver<Report>) -> Result<(), Problem> {
+    settings.state.create().map_err(|error| unusable(&settings, &error))?;
+    let _lock = lock(&settings)?;
+    let store = Sqlite::open(&settings.state.journal())?;
+    let (journal, mut known) = Journal::open(Box::new(store), Faults::from_environment())?;
+    forget_observations(&mut known);
+    let socket = settings.state.engine_socket();
+    known.engine = EngineStatus {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        socket: socket.display().to_string(),
+        state_dir: settings.state.root().display().to_string(),
+        started_at: clock::now(),
+        degraded: None,
+    };
+    let listener = http::bind(&socket)
+        .map_err(|error| Problem::unavailable(format!("cannot listen: {error}")).at(socket.display().to_string()))?;
+
+    let (hub, owner) = fleet::hub(journal, known);
+    let supervisor = Supervisor::new(hub.clone(), CancellationToken::new());
+    supervisor.start(owner);
+    let orders = Orders::new(hub.clone(), agent);
+    let interrupts = Interrupts::default();
+    let surveyed = observe(&hub, &supervisor, reports);
+    control(&settings, &hub, &supervisor, &orders, &interrupts, &surveyed);
+    publish_table(&supervisor, orders.clone(), surveyed);
+
+    let (end, mut ends) = watch::channel(None);
+    let feeds = Arc::new(AtomicUsize::new(0));
+    let commands = Commands { hub: hub.clone(), orders: orders.clone(), interrupts, placer: Arc::new(OnlyHost) };
+    let door =
+        Door { hub: hub.clone(), commands, logs: LogStore::new(settings.state.clone()), feeds: Arc::clone(&feeds), end: end.clone() };
+    let serving = CancellationToken::new();
+    supervisor.start(http::serve(listener, serving.clone(), move |request| door.clone().answer(request)));
+    supervisor.start(end_when_idle(hub.clone(), feeds, settings.config.engine.grace.duration(), end));
+    hub.event("engine", Level::Plain, format!("started, pid {}", std::process::id())).await;
+    tracing::info!(state = %settings.state.root().display(), "the engine runs");
+
+    let how = asked_to_end(&mut ends).await;
+    tracing::info!(?how, "the engine ends");
+    if how == api::End::Everything {
+        end_everything(&hub, &orders).await;
+    }
+    serving.cancel();
+    supervisor.end(ENDING).await;
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+fn unusable(settings: &Settings, error: &std::io::Error) -> Problem {
+    Problem::unavailable(format!("the state folder cannot be used: {error}"))
+        .at(settings.state.root().display().to_string())
+        .hint("give another one with --state")
+}
+
+/// Holds the state folder for this process; released by its end, however it comes.
+fn lock(settings: &Settings) -> Result<File, Problem> {
+    let path = settings.state.lock();
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = file.map_err(|error| unusable(settings, &error))?;
+    if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut pid = String::new();
+        let _ = file.read_to_string(&mut pid);
+        return Err(Problem::conflict(format!("an engine with pid {} runs on this state folder already", pid.trim()))
+            .at(settings.state.root().display().to_string())
+            .hint("pilothouse engine status, or give another folder with --state"));
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(|error| unusable(settings, &error))?;
+    Ok(file)
+}
+
+/// What was seen by the engine before is not known any more; what was wanted is.
+fn forget_observations(fleet: &mut Fleet) {
+    for instance in fleet.instances.values_mut() {
+        instance.state = InstanceState::Lost;
+        instance.health = Health::Unknown;
+    }
+    fleet.edge.up = false;
+    fleet.tasks.clear();
+    fleet.hosts.clear();
+}
+
+fn observe(hub: &Hub, supervisor: &Supervisor, reports: mpsc::Receiver<Report>) -> watch::Receiver<bool> {
+    let (surveyed, is_surveyed) = watch::channel(false);
+    let (reports, surveyed) = (Arc::new(Mutex::new(reports)), Arc::new(surveyed));
+    let hub = hub.clone();
+    supervisor.keep("observer", move || {
+        let (hub, reports, surveyed) = (hub.clone(), Arc::clone(&reports), Arc::clone(&surveyed));
+        async move { observer::observe(hub, &mut *reports.lock().await, &surveyed).await }
+    });
+    is_surveyed
+}
+
+fn control(
+    settings: &Settings,
+    hub: &Hub,
+    supervisor: &Supervisor,
+    orders: &Orders,
+    interrupts: &Interrupts,
+    is_surveyed: &watch::Receiver<bool>,
+) {
+    let deployments: Arc<dyn Controller> = Arc::new(Deployments {
+        hub: hub.clone(),
+        orders: orders.clone(),
+        interrupts: interrupts.clone(),
+        supervisor: supervisor.clone(),
+        gate: Arc::new(NoGate),
+        placer: Arc::new(OnlyHost),
+        builds: Arc::new(Semaphore::new(settings.config.engine.builds.max(1))),
+    });
+    let instances: Arc<dyn Controller> =
+        Arc::new(Instances { hub: hub.clone(), orders: orders.clone(), is_surveyed: is_surveyed.clone() });
+    for (name, controller) in [("deployments", deployments), ("instances", instances)] {
+        let (hub, watched) = (hub.clone(), supervisor.clone());
+        supervisor.keep(name, move || controllers::schedule(Arc::clone(&controller), hub.clone(), watched.clone()));
+    }
+}
+
+/// Puts the journaled table in force once at the start: the edge may have been away for longer than the engine.
+fn publish_table(supervisor: &Supervisor, orders: Orders, mut surveyed: watch::Receiver<bool>) {
+    let stop = supervisor.stop().clone();
+    supervisor.start(async move {
+        let publish = async {
+            let _ = surveyed.wait_for(|is| *is).await;
+            let outcome = orders.route(&Orders::key(DeploymentId(0), "route/start"), &stop).await;
+            if let Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem) = outcome {
+                tracing::error!(%problem, "the routing table could not be put in force");
+            }
+        };
+        tokio::select! {
+            () = publish => {}
+            () = stop.cancelled() => {}
+        }
+    });
+}
+
+async fn asked_to_end(ends: &mut watch::Receiver<Option<api::End>>) -> api::End {
+    use tokio::signal::unix::{SignalKind, signal};
+    let on = |kind| signal(kind).ok();
+    let (mut term, mut interrupt) = (on(SignalKind::terminate()), on(SignalKind::interrupt()));
+    let of = |signal: &mut Option<tokio::signal::unix::Signal>| signal.take();
+    let (term, interrupt) = (of(&mut term), of(&mut interrupt));
+    let wait = |signal: Option<tokio::signal::unix::Signal>| async move {
+        match signal {
+            Some(mut signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wait(term) => api::End::Engine,
+        () = wait(interrupt) => api::End::Engine,
+        asked = ends.wait_for(Option::is_some) => asked.ok().and_then(|end| *end).unwrap_or(api::End::Engine),
+    }
+}
+
+/// Ends the engine, with its edge, once nothing has depended on it for `grace`.
+async fn end_when_idle(hub: Hub, feeds: Arc<AtomicUsize>, grace: Duration, end: watch::Sender<Option<api::End>>) {
+    let mut idle_since = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(IDLE_CHECK) => {}
+            () = end.closed() => return,
+        }
+        let is_needed =
+            hub.look(|fleet| !fleet.apps.is_empty() || fleet.deployments.values().any(|deployment| !deployment.is_over())).await;
+        if is_needed || feeds.load(Ordering::Relaxed) > 0 {
+            idle_since = tokio::time::Instant::now();
+        }
+        if idle_since.elapsed() >= grace {
+            end.send_replace(Some(api::End::Everything));
+            return;
+        }
+    }
+}
+
+/// Ends every instance, then the edge. What is wanted stays journaled: the next engine brings it back.
+async fn end_everything(hub: &Hub, orders: &Orders) {
+    let instances = hub.look(|fleet| fleet.instances.keys().cloned().collect::<Vec<_>>()).await;
+    let none = CancellationToken::new();
+    let stops = instances.into_iter().map(|instance| {
+        let key = Orders::key(DeploymentId(0), format!("end/{instance}"));
+        let (orders, none) = (orders.clone(), none.clone());
+        async move { orders.perform(&key, Work::Stop { instance }, &none).await }
+    });
+    futures_util::future::join_all(stops).await;
+    let key = Orders::key(DeploymentId(0), "end/edge");
+    orders.perform(&key, Work::StopEdge, &none).await;
+    hub.observe(vec![Change::Alive]).await;
+}

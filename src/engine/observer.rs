@@ -1,0 +1,165 @@
+//! What agents report, merged into the fleet.
+
+use tokio::sync::{mpsc, watch};
+
+use super::{figures::Figures, fleet::Hub};
+use crate::{
+    config::clock,
+    model::{
+        change::Change,
+        deployment::StepState,
+        edge::{EdgeCounters, EdgeStatus},
+        fleet::{App, Desired, Event, Fleet, Host, Level, Serving},
+        ids::{AppId, HostId},
+        instance::{Health, Instance, InstanceState},
+        order::{HostFacts, InstanceReport, OrderKey, Report},
+        problem::Problem,
+        sample::Sample,
+    },
+};
+
+/// Takes reports until the agent ends. `surveyed` turns true once the agent has told of everything it found.
+pub async fn observe(hub: Hub, reports: &mut mpsc::Receiver<Report>, surveyed: &watch::Sender<bool>) -> Result<(), Problem> {
+    let mut figures = Figures::default();
+    while let Some(report) = reports.recv().await {
+        match report {
+            Report::Host(facts) => {
+                hub.observe(vec![Change::Host(host(facts))]).await;
+                surveyed.send_if_modified(|is| !std::mem::replace(is, true));
+            }
+            Report::HostSample(sample) => {
+                hub.observe(vec![Change::Sample(Sample::Host { id: HostId::local(), sample })]).await;
+            }
+            Report::Instance(report) => hub.revise(move |fleet| instance(fleet, &report)).await,
+            Report::InstanceSample { id, sample } => {
+                hub.revise(move |fleet| {
+                    let is_known = fleet.instances.contains_key(&id);
+                    is_known.then_some(Change::Sample(Sample::Instance { id, sample })).into_iter().collect()
+                })
+                .await;
+            }
+            Report::Edge(status) => hub.revise(move |fleet| edge(fleet, status)).await,
+            Report::Counters(counters) => {
+                let samples = figures.digest(counters.clone());
+                hub.revise(move |fleet| healths(fleet, &counters)).await;
+                hub.revise(serving).await;
+                let changes = samples.into_iter().map(|(id, sample)| Change::Sample(Sample::App { id, sample }));
+                hub.observe(changes.collect()).await;
+            }
+            Report::Progress { key, note } => hub.revise(move |fleet| progress(fleet, &key, note)).await,
+        }
+    }
+    Err(Problem::unavailable("the agent ended"))
+}
+
+fn host(facts: HostFacts) -> Host {
+    Host { id: facts.id.clone(), facts: Some(facts), reachable: true, last_seen: clock::now() }
+}
+
+fn instance(fleet: &Fleet, report: &InstanceReport) -> Vec<Change> {
+    let Some(known) = fleet.instances.get(&report.id) else { return Vec::new() };
+    let seen = Instance {
+        state: report.state,
+        pid: report.pid,
+        restarts: report.restarts,
+        started_at: report.started_at,
+        last_exit: report.last_exit.clone(),
+        health: if report.state == InstanceState::Running { known.health } else { Health::Unknown },
+        ..known.clone()
+    };
+    let mut changes = Vec::new();
+    if seen.restarts > known.restarts && known.wanted {
+        let why = seen.last_exit.as_ref().map_or_else(|| "ended".to_owned(), crate::model::instance::Exit::words);
+        let what = format!("{} {why}; restart {}", known.id, seen.restarts);
+        changes.push(Change::Event(Event { at: clock::now(), subject: known.app.to_string(), what, level: Level::Danger }));
+    }
+    changes.insert(0, Change::Instance(seen));
+    changes
+}
+
+fn edge(fleet: &Fleet, status: EdgeStatus) -> Vec<Change> {
+    let mut changes = vec![Change::Edge(status.clone())];
+    if fleet.edge.up && !status.up {
+        let what = "does not answer; its keeper starts it again".to_owned();
+        changes.push(Change::Event(Event { at: clock::now(), subject: "edge".to_owned(), what, level: Level::Danger }));
+    }
+    // Listeners may have moved: addresses follow.
+    for app in fleet.apps.values() {
+        let host = app.routed.and_then(|routed| fleet.release(&app.id, routed)).and_then(|release| release.blueprint.routes.first());
+        if let Some((host, _)) = host
+            && status.up
+            && app.url.is_some()
+            && app.url != status.url(host)
+        {
+            changes.push(Change::App(App { url: status.url(host), ..app.clone() }));
+        }
+    }
+    changes
+}
+
+fn healths(fleet: &Fleet, counters: &EdgeCounters) -> Vec<Change> {
+    let of = |instance: &Instance| counters.backends.get(&instance.id).map_or(Health::Unknown, |backend| backend.health);
+    let changed = fleet.instances.values().filter(|instance| instance.state == InstanceState::Running && instance.health != of(instance));
+    changed.map(|instance| Change::Instance(Instance { health: of(instance), ..instance.clone() })).collect()
+}
+
+/// An app serves while something that the edge has asked and found sound answers for the release that it is routed to.
+fn serving(fleet: &Fleet) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for app in fleet.apps.values().filter(|app| app.desired == Desired::Running && app.url.is_some()) {
+        // A shift under way settles it by its proof.
+        if fleet.active_deployment(&app.id).is_some_and(|active| active.steps.iter().any(|step| step.state == StepState::Started)) {
+            continue;
+        }
+        let answers = answers(fleet, &app.id);
+        let event = |what: &str, level| Change::Event(Event { at: clock::now(), subject: app.id.to_string(), what: what.into(), level });
+        match (app.serving, answers, app.routed) {
+            (Some(_), false, _) => {
+                changes.push(Change::App(App { serving: None, ..app.clone() }));
+                changes.push(event("down: nothing of it answers", Level::Danger));
+            }
+            (None, true, Some(release)) => {
+                let since = Serving { release, since: clock::now() };
+                changes.push(Change::App(App { serving: Some(since), ..app.clone() }));
+                changes.push(event("answers again", Level::Good));
+            }
+            _ => {}
+        }
+    }
+    changes
+}
+
+fn answers(fleet: &Fleet, id: &AppId) -> bool {
+    let Some(app) = fleet.apps.get(id) else { return false };
+    let Some(release) = app.routed.and_then(|routed| fleet.release(id, routed)) else { return false };
+    if !fleet.edge.up {
+        return false;
+    }
+    if release.blueprint.output.is_some() {
+        return true;
+    }
+    let is_sound = |instance: &Instance| {
+        let may_answer = matches!(instance.state, InstanceState::Running | InstanceState::Starting);
+        // Not asked yet is what it was before: it must not flicker while the edge begins anew.
+        let known = match instance.health {
+            Health::Passing => true,
+            Health::Unknown => app.serving.is_some(),
+            _ => false,
+        };
+        may_answer && known
+    };
+    app.pool.iter().filter_map(|id| fleet.instances.get(id)).any(is_sound)
+}
+
+fn progress(fleet: &Fleet, key: &OrderKey, note: String) -> Vec<Change> {
+    let Some(deployment) = fleet.deployments.get(&key.deployment) else { return Vec::new() };
+    let mut deployment = deployment.clone();
+    let Some(step) = deployment.steps.iter_mut().find(|step| step.name == key.step && step.state == StepState::Started) else {
+        return Vec::new();
+    };
+    if step.note == note {
+        return Vec::new();
+    }
+    step.note = note;
+    vec![Change::Deployment(Box::new(deployment))]
+}

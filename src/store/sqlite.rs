@@ -1,0 +1,278 @@
+//! The store in one SQLite file: write-ahead log, synced at each append.
+
+use std::{
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::{NewRecord, Record, RecordKind, Store};
+use crate::model::{
+    problem::{Problem, ProblemKind},
+    units::Timestamp,
+};
+
+/// `application_id` of our files: "PILO".
+const APPLICATION: i32 = 0x5049_4c4f;
+
+/// Each brings a file from the version of its index to the next.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE records (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT,
+        nonce TEXT NOT NULL UNIQUE,
+        body TEXT NOT NULL
+    );
+    CREATE TABLE snapshots (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, body TEXT NOT NULL);
+    CREATE TABLE blobs (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE lease (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER NOT NULL);
+    INSERT INTO lease VALUES (1, 0);
+"];
+
+/// A store in a file of its own.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Sqlite {
+    /// Opens or makes the file, mode 0600, and brings it to this version.
+    ///
+    /// A damaged, foreign or newer file is refused with the way out, and left as it is.
+    pub fn open(path: &Path) -> Result<Self, Problem> {
+        let existed = path.exists();
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| Problem::unavailable(format!("cannot open the journal: {error}")).at(path.display().to_string()))?;
+        let connection = Connection::open(path).map_err(|error| explain(&error, path))?;
+        let mut store = Self { connection, path: path.to_owned() };
+        store.prepare(existed).map_err(|error| match error {
+            Refusal::Sqlite(error) => explain(&error, path),
+            Refusal::Problem(problem) => problem,
+        })?;
+        Ok(store)
+    }
+
+    fn prepare(&mut self, existed: bool) -> Result<(), Refusal> {
+        self.connection.busy_timeout(Duration::from_secs(5))?;
+        let (application, version) = self.marks()?;
+        if existed && self.has_tables()? {
+            if application != APPLICATION {
+                return Err(Refusal::Problem(self.refusal("the journal's file belongs to another program")));
+            }
+            if version > MIGRATIONS.len() as i32 {
+                return Err(Refusal::Problem(
+                    Problem::conflict(format!(
+                        "the journal was written by a newer Pilothouse (format {version}, this one knows {})",
+                        MIGRATIONS.len()
+                    ))
+                    .at(self.path.display().to_string())
+                    .hint("start the newer version again, or give this one another folder with --state"),
+                ));
+            }
+            let sound: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            if sound != "ok" {
+                return Err(Refusal::Problem(self.refusal(&format!("the journal is damaged: {sound}"))));
+            }
+        }
+        self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        for (index, migration) in MIGRATIONS.iter().enumerate().skip(version.max(0) as usize) {
+            let transaction = self.connection.transaction()?;
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "user_version", index as i32 + 1)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    fn marks(&self) -> rusqlite::Result<(i32, i32)> {
+        let application = self.connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let version = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        Ok((application, version))
+    }
+
+    fn has_tables(&self) -> rusqlite::Result<bool> {
+        self.connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+    }
+
+    fn refusal(&self, what: &str) -> Problem {
+        refuse(what, &self.path)
+    }
+}
+
+enum Refusal {
+    Sqlite(rusqlite::Error),
+    Problem(Problem),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn refuse(what: &str, path: &Path) -> Problem {
+    let shown = path.display();
+    Problem::conflict(what).at(shown.to_string()).hint(format!(
+        "it was left untouched: restore a backup, or begin anew with `mv {shown} {shown}.damaged` and deploy again"
+    ))
+}
+
+fn explain(error: &rusqlite::Error, path: &Path) -> Problem {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => refuse("the journal is damaged or not a journal", path),
+        Some(ErrorCode::DiskFull) => Problem::new(ProblemKind::Unavailable, "the disk is full: the journal cannot be written")
+            .at(path.display().to_string())
+            .hint("free some space; the engine goes on by itself"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Problem::unavailable("another program holds the journal").at(path.display().to_string()).hint("close it")
+        }
+        _ => Problem::unavailable(format!("the journal does not work: {error}")).at(path.display().to_string()),
+    }
+}
+
+impl Store for Sqlite {
+    fn append(&mut self, record: &NewRecord) -> Result<u64, Problem> {
+        let stored = self
+            .connection
+            .prepare_cached("INSERT INTO records (at, kind, key, nonce, body) VALUES (?1, ?2, ?3, ?4, ?5)")
+            .and_then(|mut insert| insert.insert(params![record.at.0, record.kind.word(), record.key, record.nonce, record.body]));
+        stored.map(|seq| seq as u64).map_err(|error| explain(&error, &self.path))
+    }
+
+    fn find(&mut self, nonce: &str) -> Result<Option<u64>, Problem> {
+        self.connection
+            .query_row("SELECT seq FROM records WHERE nonce = ?1", [nonce], |row| row.get::<_, i64>(0))
+            .optional()
+            .map(|seq| seq.map(|seq| seq as u64))
+            .map_err(|error| explain(&error, &self.path))
+    }
+
+    fn read_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, Problem> {
+        let read = || {
+            let mut select = self
+                .connection
+                .prepare_cached("SELECT seq, at, kind, key, body FROM records WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+            let rows = select.query_map(params![seq as i64, limit as i64], |row| {
+                let kind: String = row.get(2)?;
+                Ok(Record {
+                    seq: row.get::<_, i64>(0)? as u64,
+                    at: Timestamp(row.get(1)?),
+                    kind: RecordKind::read(&kind).unwrap_or(RecordKind::Change),
+                    key: row.get(3)?,
+                    body: row.get(4)?,
+                })
+            })?;
+            rows.collect::<rusqlite::Result<Vec<Record>>>()
+        };
+        read().map_err(|error| explain(&error, &self.path))
+    }
+
+    fn snapshot(&mut self) -> Result<Option<(u64, String)>, Problem> {
+        self.connection
+            .query_row("SELECT seq, body FROM snapshots", [], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))
+            .optional()
+            .map_err(|error| explain(&error, &self.path))
+    }
+
+    fn save_snapshot(&mut self, seq: u64, body: &str) -> Result<(), Problem> {
+        self.connection
+            .execute("INSERT OR REPLACE INTO snapshots VALUES (1, ?1, ?2)", params![seq as i64, body])
+            .map(|_| ())
+            .map_err(|error| explain(&error, &self.path))
+    }
+
+    fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), Problem> {
+        self.connection
+            .execute("INSERT OR REPLACE INTO blobs VALUES (?1, ?2)", params![name, bytes])
+            .map(|_| ())
+            .map_err(|error| explain(&error, &self.path))
+    }
+
+    fn blob(&mut self, name: &str) -> Result<Option<Vec<u8>>, Problem> {
+        self.connection
+            .query_row("SELECT bytes FROM blobs WHERE name = ?1", [name], |row| row.get(0))
+            .optional()
+            .map_err(|error| explain(&error, &self.path))
+    }
+
+    fn remove_blobs(&mut self, prefix: &str) -> Result<(), Problem> {
+        self.connection
+            .execute("DELETE FROM blobs WHERE substr(name, 1, length(?1)) = ?1", [prefix])
+            .map(|_| ())
+            .map_err(|error| explain(&error, &self.path))
+    }
+
+    fn next_lease(&mut self) -> Result<u64, Problem> {
+        self.connection
+            .query_row("UPDATE lease SET number = number + 1 RETURNING number", [], |row| row.get::<_, i64>(0))
+            .map(|number| number as u64)
+            .map_err(|error| explain(&error, &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(nonce: &str) -> NewRecord {
+        NewRecord {
+            nonce: nonce.to_owned(),
+            at: Timestamp(7),
+            kind: RecordKind::Intent,
+            key: Some("1/build@local".to_owned()),
+            body: "{}".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_appended_is_there_after_a_new_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let seq = Sqlite::open(&path).unwrap().append(&record("a")).unwrap();
+        let mut again = Sqlite::open(&path).unwrap();
+        assert_eq!(again.find("a").unwrap(), Some(seq));
+        assert_eq!(again.find("b").unwrap(), None);
+        assert_eq!(again.read_after(0, 10).unwrap()[0].key.as_deref(), Some("1/build@local"));
+        assert!(again.next_lease().unwrap() < again.next_lease().unwrap());
+    }
+
+    #[test]
+    fn a_damaged_journal_is_refused_with_the_way_out_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        std::fs::write(&path, "this is no database, whatever its name says, and long enough to be looked at").unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let problem = Sqlite::open(&path).unwrap_err();
+        assert!(problem.next.unwrap().contains("mv "), "the way out is named");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_newer_journal_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        drop(Sqlite::open(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(Sqlite::open(&path).unwrap_err().what.contains("newer"));
+    }
+
+    #[test]
+    fn the_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        drop(Sqlite::open(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
