@@ -78,7 +78,8 @@ fn blueprint(asked: &Asked<'_>) -> Result<Blueprint, Problem> {
     let Asked { manifest, request, .. } = asked;
     let overrides = &request.overrides;
     let found = asked.recipe.as_ref().ok();
-    let recipe = found.cloned().unwrap_or_else(|| Recipe { language: "unknown".into(), runtime: "process".into(), ..Recipe::default() });
+    let recipe =
+        found.cloned().unwrap_or_else(|| Recipe { language: "unknown".into(), runtime: "process".into(), ..Recipe::default() });
     let choose = |flag: &Option<String>, file: &Option<String>, seen: &Option<String>| {
         flag.clone().or_else(|| file.clone()).or_else(|| seen.clone()).filter(|command| !command.trim().is_empty())
     };
@@ -116,8 +117,9 @@ fn blueprint(asked: &Asked<'_>) -> Result<Blueprint, Problem> {
 fn nothing_to_run(asked: &Asked<'_>) -> Problem {
     match asked.recipe {
         Err(problem) => problem.clone(),
-        Ok(recipe) => Problem::user(format!("it is {}, but nothing says how to start it", recipe.language))
-            .hint("give --start 'COMMAND', or --output FOLDER for static files, or write [process.web] command in pilothouse.toml"),
+        Ok(recipe) => Problem::user(format!("it is {}, but nothing says how to start it", recipe.language)).hint(
+            "give --start 'COMMAND', or --output FOLDER for static files, or write [process.web] command in pilothouse.toml",
+        ),
     }
 }
 
@@ -180,8 +182,11 @@ fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool) -> Res
     for route in &asked.manifest.route {
         let known = processes.iter().any(|process| process.name == route.process) || (has_output && route.process == "web");
         if !known {
-            return Err(Problem::user(format!("the route {} leads to process `{}`, which there is not", route.host, route.process))
-                .at("pilothouse.toml route.process"));
+            return Err(Problem::user(format!(
+                "the route {} leads to process `{}`, which there is not",
+                route.host, route.process
+            ))
+            .at("pilothouse.toml route.process"));
         }
         routes.push((route.host.to_ascii_lowercase(), route.process.clone()));
     }
@@ -201,7 +206,11 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
     line(Sign::Add, format!("release {}", asked.release), format!("{} of {}", asked.survey.version(), asked.request.source));
     for (name, command) in &blueprint.build {
         let limits = &blueprint.limits;
-        line(Sign::Add, name.clone(), format!("{command}; at most {}, {} memory, {} disk", limits.time, limits.memory, limits.disk));
+        line(
+            Sign::Add,
+            name.clone(),
+            format!("{command}; at most {}, {} memory, {} disk", limits.time, limits.memory, limits.disk),
+        );
     }
     if blueprint.build.is_empty() {
         line(Sign::Note, "no build".to_owned(), if proof.is_empty() { "nothing asks for one".to_owned() } else { proof });
@@ -215,13 +224,21 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
     for process in &blueprint.processes {
         let count = if process.replicas == 1 { "instance" } else { "instances" };
         let port = process.port.map_or("port by PORT".to_owned(), |port| format!("port {port}"));
-        line(Sign::Add, format!("{} {count}", process.replicas), format!("{}: {}; {port}; {host}", process.name, process.command));
+        line(
+            Sign::Add,
+            format!("{} {count}", process.replicas),
+            format!("{}: {}; {port}; {host}", process.name, process.command),
+        );
     }
     for (name, _) in &blueprint.routes {
         let address = fleet.edge.url(name).unwrap_or_else(|| format!("http://{name}"));
         match app.and_then(|app| app.routed) {
             Some(from) => {
-                line(Sign::Change, "route".to_owned(), format!("{address}  release {from} → {}, once it is proved", asked.release));
+                line(
+                    Sign::Change,
+                    "route".to_owned(),
+                    format!("{address}  release {from} → {}, once it is proved", asked.release),
+                );
             }
             None => line(Sign::Add, "route".to_owned(), format!("{address}, once it is proved")),
         }
@@ -247,7 +264,12 @@ fn command(asked: &Asked<'_>) -> String {
     }
     words.push(format!("--name {}", asked.app));
     let overrides = &asked.request.overrides;
-    let texts = [("install", &overrides.install), ("build", &overrides.build), ("start", &overrides.start), ("output", &overrides.output)];
+    let texts = [
+        ("install", &overrides.install),
+        ("build", &overrides.build),
+        ("start", &overrides.start),
+        ("output", &overrides.output),
+    ];
     for (flag, value) in texts {
         if let Some(value) = value {
             words.push(format!("--{flag} {}", quoted(value)));
@@ -307,7 +329,10 @@ mod tests {
         let overrides = Overrides { start: Some("node other.js".into()), replicas: Some(2), ..Overrides::default() };
         let plan = made(&manifest, node(), overrides).unwrap();
         assert_eq!(plan.blueprint.build, [("install".to_owned(), "npm install".to_owned())]);
-        assert_eq!((plan.blueprint.web().unwrap().command.as_str(), plan.blueprint.web().unwrap().replicas), ("node other.js", 2));
+        assert_eq!(
+            (plan.blueprint.web().unwrap().command.as_str(), plan.blueprint.web().unwrap().replicas),
+            ("node other.js", 2)
+        );
         assert_eq!(plan.version, "9c1f02e+dirty");
     }
 

@@ -149,7 +149,8 @@ fn said(seq: Seq, change: Change) -> Numbered {
 }
 
 fn read_query<T: serde::de::DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    serde_urlencoded::from_str(query).map_err(|error| Problem::user(format!("the query is not understood: {error}")).hint("see docs/api.md"))
+    serde_urlencoded::from_str(query)
+        .map_err(|error| Problem::user(format!("the query is not understood: {error}")).hint("see docs/api.md"))
 }
 
 /// Counts itself while it lives.

@@ -100,19 +100,17 @@ impl Hub {
 
     /// Looks at the present fleet.
     pub async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Fleet) -> T + Send + 'static) -> T {
-        loop {
-            let (answer, seen) = oneshot::channel();
-            let look: Look = Box::new(move |fleet| {
-                let _ = answer.send(look(fleet));
-            });
-            if self.asks.send(Ask::Look(look)).await.is_ok()
-                && let Ok(seen) = seen.await
-            {
-                return seen;
-            }
-            // The engine is ending; this task is about to be dropped.
-            return std::future::pending().await;
+        let (answer, seen) = oneshot::channel();
+        let look: Look = Box::new(move |fleet| {
+            let _ = answer.send(look(fleet));
+        });
+        if self.asks.send(Ask::Look(look)).await.is_ok()
+            && let Ok(seen) = seen.await
+        {
+            return seen;
         }
+        // The engine is ending; this task is about to be dropped.
+        std::future::pending().await
     }
 
     /// The feed from `after` on.

@@ -75,7 +75,8 @@ impl Journal {
             let Some(last) = page.last() else { break };
             seq = last.seq;
             for record in &page {
-                let body: Body = serde_json::from_str(&record.body).map_err(|error| unreadable(&format!("record {}", record.seq), &error))?;
+                let body: Body =
+                    serde_json::from_str(&record.body).map_err(|error| unreadable(&format!("record {}", record.seq), &error))?;
                 for change in body.changes {
                     fleet.apply(change);
                 }
@@ -164,7 +165,10 @@ impl Journal {
         Blobs { store: Arc::clone(&self.store) }
     }
 
-    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         on_store(&self.store, work).await
     }
 }

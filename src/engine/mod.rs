@@ -1,14 +1,14 @@
 //! The engine: owns the fleet's state, the journal, tasks and controllers. Assembly, in visible order.
 
-mod api;
-mod controllers;
-mod faults;
-mod figures;
-mod fleet;
-mod journal;
-mod observer;
-mod supervisor;
-mod wiring;
+pub mod api;
+pub mod controllers;
+pub mod faults;
+pub mod figures;
+pub mod fleet;
+pub mod journal;
+pub mod observer;
+pub mod supervisor;
+pub mod wiring;
 
 use std::{
     fs::File,
@@ -92,8 +92,13 @@ pub async fn run(settings: Settings, agent: AgentClient, reports: mpsc::Receiver
     let (end, mut ends) = watch::channel(None);
     let feeds = Arc::new(AtomicUsize::new(0));
     let commands = Commands { hub: hub.clone(), orders: orders.clone(), interrupts, placer: Arc::new(OnlyHost) };
-    let door =
-        Door { hub: hub.clone(), commands, logs: LogStore::new(settings.state.clone()), feeds: Arc::clone(&feeds), end: end.clone() };
+    let door = Door {
+        hub: hub.clone(),
+        commands,
+        logs: LogStore::new(settings.state.clone()),
+        feeds: Arc::clone(&feeds),
+        end: end.clone(),
+    };
     let serving = CancellationToken::new();
     supervisor.start(http::serve(listener, serving.clone(), move |request| door.clone().answer(request)));
     supervisor.start(end_when_idle(hub.clone(), feeds, settings.config.engine.grace.duration(), end));

@@ -85,7 +85,8 @@ fn edge(fleet: &Fleet, status: EdgeStatus) -> Vec<Change> {
     }
     // Listeners may have moved: addresses follow.
     for app in fleet.apps.values() {
-        let host = app.routed.and_then(|routed| fleet.release(&app.id, routed)).and_then(|release| release.blueprint.routes.first());
+        let host =
+            app.routed.and_then(|routed| fleet.release(&app.id, routed)).and_then(|release| release.blueprint.routes.first());
         if let Some((host, _)) = host
             && status.up
             && app.url.is_some()
@@ -99,7 +100,8 @@ fn edge(fleet: &Fleet, status: EdgeStatus) -> Vec<Change> {
 
 fn healths(fleet: &Fleet, counters: &EdgeCounters) -> Vec<Change> {
     let of = |instance: &Instance| counters.backends.get(&instance.id).map_or(Health::Unknown, |backend| backend.health);
-    let changed = fleet.instances.values().filter(|instance| instance.state == InstanceState::Running && instance.health != of(instance));
+    let changed =
+        fleet.instances.values().filter(|instance| instance.state == InstanceState::Running && instance.health != of(instance));
     changed.map(|instance| Change::Instance(Instance { health: of(instance), ..instance.clone() })).collect()
 }
 
@@ -108,11 +110,13 @@ fn serving(fleet: &Fleet) -> Vec<Change> {
     let mut changes = Vec::new();
     for app in fleet.apps.values().filter(|app| app.desired == Desired::Running && app.url.is_some()) {
         // A shift under way settles it by its proof.
-        if fleet.active_deployment(&app.id).is_some_and(|active| active.steps.iter().any(|step| step.state == StepState::Started)) {
+        if fleet.active_deployment(&app.id).is_some_and(|active| active.steps.iter().any(|step| step.state == StepState::Started))
+        {
             continue;
         }
         let answers = answers(fleet, &app.id);
-        let event = |what: &str, level| Change::Event(Event { at: clock::now(), subject: app.id.to_string(), what: what.into(), level });
+        let event =
+            |what: &str, level| Change::Event(Event { at: clock::now(), subject: app.id.to_string(), what: what.into(), level });
         match (app.serving, answers, app.routed) {
             (Some(_), false, _) => {
                 changes.push(Change::App(App { serving: None, ..app.clone() }));

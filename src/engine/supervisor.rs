@@ -150,7 +150,8 @@ impl Supervisor {
     async fn sweep(&self) {
         self.hub
             .revise(|fleet| {
-                let ended: Vec<TaskId> = fleet.tasks.values().filter(|task| task.ended_at.is_some()).map(|task| task.id).collect();
+                let ended: Vec<TaskId> =
+                    fleet.tasks.values().filter(|task| task.ended_at.is_some()).map(|task| task.id).collect();
                 let surplus = ended.len().saturating_sub(ENDED);
                 ended.into_iter().take(surplus).map(Change::TaskGone).collect()
             })

@@ -146,7 +146,9 @@ impl Store for Sqlite {
         let stored = self
             .connection
             .prepare_cached("INSERT INTO records (at, kind, key, nonce, body) VALUES (?1, ?2, ?3, ?4, ?5)")
-            .and_then(|mut insert| insert.insert(params![record.at.0, record.kind.word(), record.key, record.nonce, record.body]));
+            .and_then(|mut insert| {
+                insert.insert(params![record.at.0, record.kind.word(), record.key, record.nonce, record.body])
+            });
         stored.map(|seq| seq as u64).map_err(|error| explain(&error, &self.path))
     }
 

@@ -72,7 +72,8 @@ fn build(deployment: &Deployment, release: &Release, env: &Env) -> BuildWork {
 
 /// What an instance of `release` is started with.
 pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env) -> Result<InstanceSpec, Problem> {
-    let artefact = release.artefact.as_ref().ok_or_else(|| Problem::internal(format!("release {} was never built", release.id)))?;
+    let artefact =
+        release.artefact.as_ref().ok_or_else(|| Problem::internal(format!("release {} was never built", release.id)))?;
     let mut env = env.clone();
     let mut default = |name: &str, value: String| {
         env.0.entry(name.to_owned()).or_insert(value);
@@ -143,13 +144,15 @@ fn prune_app(app: &AppId, fleet: &Fleet) -> PruneWork {
 /// Releases whose files may go: beyond the number to keep, never one that serves, is asked for, warm, or deploying.
 ///
 /// What stays is what `releases` lists and `rollback` accepts.
-pub fn prunable(app: &AppId, fleet: &Fleet, now: Timestamp) -> Vec<&Release> {
+pub fn prunable<'a>(app: &AppId, fleet: &'a Fleet, now: Timestamp) -> Vec<&'a Release> {
     let (Some(entry), Some(releases)) = (fleet.apps.get(app), fleet.releases.get(app)) else { return Vec::new() };
     let keep = releases.values().next_back().map_or(5, |release| release.blueprint.keep.releases).max(1) as usize;
     let warm = entry.warm.filter(|(_, until)| *until > now).map(|(release, _)| release);
     let deploying = |release: &Release| {
         fleet.deployments.values().any(|deployment| {
-            !deployment.is_over() && deployment.app == *app && (deployment.release == release.id || deployment.from == Some(release.id))
+            !deployment.is_over()
+                && deployment.app == *app
+                && (deployment.release == release.id || deployment.from == Some(release.id))
         })
     };
     let in_use = |release: &Release| fleet.instances_of(app).any(|instance| instance.release == release.id);

@@ -81,7 +81,9 @@ fn instances(fleet: &Fleet, app: &App, release: &Release, process: &str, is_rout
     [(Weight::ALL, serving), (Weight::NONE, beside)]
         .into_iter()
         .map(|(weight, instances)| (weight, instances.into_iter().filter_map(backend).collect::<Vec<Backend>>()))
-        .filter(|(weight, backends)| !backends.is_empty() || (*weight == Weight::ALL && is_routed && release.blueprint.output.is_none()))
+        .filter(|(weight, backends)| {
+            !backends.is_empty() || (*weight == Weight::ALL && is_routed && release.blueprint.output.is_none())
+        })
         .map(|(weight, backends)| Split { release: release.id, weight, target: Target::Pool { backends } })
         .collect()
 }

@@ -2,6 +2,8 @@
 
 pub mod retire;
 pub mod rolling;
+#[cfg(test)]
+mod tests;
 
 use crate::model::{
     deployment::{Aim, Deployment, EndedBy, Phase, StepState},
@@ -44,14 +46,28 @@ pub struct Deed {
 pub enum What {
     Fetch,
     Build,
-    Start { process: String, instance: InstanceId },
-    Ready { process: String, instance: InstanceId },
+    Start {
+        process: String,
+        instance: InstanceId,
+    },
+    Ready {
+        process: String,
+        instance: InstanceId,
+    },
     /// Put the routing table in force that the fleet's journaled state asks for.
     Table,
-    ProvePool { process: String },
-    ProvePublic { process: String },
-    Drain { instances: Vec<InstanceId> },
-    Stop { instance: InstanceId },
+    ProvePool {
+        process: String,
+    },
+    ProvePublic {
+        process: String,
+    },
+    Drain {
+        instances: Vec<InstanceId>,
+    },
+    Stop {
+        instance: InstanceId,
+    },
     /// Everything that the app left on disk goes.
     PruneApp,
 }
@@ -82,8 +98,10 @@ pub fn of(deployment: &Deployment, blueprint: Option<&Blueprint>) -> &'static dy
 
 /// The deeds that are not done yet; when there are none, what follows.
 fn do_or(deployment: &Deployment, deeds: Vec<Deed>, follows: impl FnOnce() -> Move) -> Move {
-    let open: Vec<Deed> =
-        deeds.into_iter().filter(|deed| deployment.step(&deed.step).is_none_or(|step| step.state != StepState::Succeeded)).collect();
+    let open: Vec<Deed> = deeds
+        .into_iter()
+        .filter(|deed| deployment.step(&deed.step).is_none_or(|step| step.state != StepState::Succeeded))
+        .collect();
     if open.is_empty() { follows() } else { Move::Do(open) }
 }
 

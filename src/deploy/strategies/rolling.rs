@@ -16,7 +16,9 @@ impl Strategy for Rolling {
         let deployment = situation.deployment;
         let is_bad = deployment.cause.is_some() || deployment.asked_end.is_some();
         match deployment.phase {
-            Phase::Queued | Phase::Fetching | Phase::Admitting | Phase::Building | Phase::Attesting if is_bad => bad_end(deployment),
+            Phase::Queued | Phase::Fetching | Phase::Admitting | Phase::Building | Phase::Attesting if is_bad => {
+                bad_end(deployment)
+            }
             Phase::Staging | Phase::Releasing | Phase::Shifting | Phase::Holding | Phase::Finalising if is_bad => {
                 Move::Enter(Phase::Aborting)
             }
@@ -52,9 +54,9 @@ fn stage(deployment: &Deployment, blueprint: Option<&Blueprint>) -> Move {
                 return Move::Enter(Phase::Releasing);
             }
             do_or(deployment, vec![Deed::new(STAGE, What::Table)], || {
-                let proofs = routed.iter().map(|process| {
-                    Deed::new(format!("prove/pool/{process}"), What::ProvePool { process: process.clone() })
-                });
+                let proofs = routed
+                    .iter()
+                    .map(|process| Deed::new(format!("prove/pool/{process}"), What::ProvePool { process: process.clone() }));
                 do_or(deployment, proofs.collect(), || Move::Enter(Phase::Releasing))
             })
         })
@@ -68,15 +70,17 @@ fn shift(deployment: &Deployment, blueprint: Option<&Blueprint>) -> Move {
         return Move::Enter(Phase::Finalising);
     }
     do_or(deployment, vec![Deed::new(SHIFT, What::Table)], || {
-        let proofs =
-            routed.iter().map(|process| Deed::new(format!("prove/public/{process}"), What::ProvePublic { process: process.clone() }));
+        let proofs = routed
+            .iter()
+            .map(|process| Deed::new(format!("prove/public/{process}"), What::ProvePublic { process: process.clone() }));
         do_or(deployment, proofs.collect(), || Move::Enter(Phase::Finalising))
     })
 }
 
 /// The processes that routes lead to, each once.
 fn routed(blueprint: Option<&Blueprint>) -> Vec<String> {
-    let mut processes: Vec<String> = blueprint.iter().flat_map(|blueprint| &blueprint.routes).map(|(_, process)| process.clone()).collect();
+    let mut processes: Vec<String> =
+        blueprint.iter().flat_map(|blueprint| &blueprint.routes).map(|(_, process)| process.clone()).collect();
     processes.sort();
     processes.dedup();
     processes

@@ -62,7 +62,8 @@ pub async fn make_plan(
     let env = deploy::plan::environment(&manifest, &request.overrides);
     let fleet = hub.look(Fleet::clone).await;
     let hosts: Vec<(HostId, String)> = placer.rank(&fleet, app).into_iter().map(|ranked| (ranked.host, ranked.reason)).collect();
-    let asked = Asked { app, release, request, manifest: &manifest, recipe: &recipe, survey, hosts: &hosts, checks: "not checked" };
+    let asked =
+        Asked { app, release, request, manifest: &manifest, recipe: &recipe, survey, hosts: &hosts, checks: "not checked" };
     Ok(Made { plan: deploy::plan::plan(&asked, &fleet)?, env })
 }
 
@@ -129,13 +130,17 @@ impl Commands {
         wanted.overrides.env.0.values_mut().for_each(String::clear);
         let (deployment, superseded) =
             self.hub.commit(Mark::Change, move |fleet| Ok(begin_deploy(fleet, &who, app, wanted))).await?;
-        superseded.into_iter().for_each(|id| self.interrupts.interrupt(id));
+        for id in superseded {
+            self.interrupts.interrupt(id);
+        }
         Ok(accepted(&deployment))
     }
 
     async fn again(&self, who: Who, app: AppId, what: Again) -> Result<Answer, Problem> {
         let (deployment, superseded) = self.hub.commit(Mark::Change, move |fleet| begin_again(fleet, &who, &app, &what)).await?;
-        superseded.into_iter().for_each(|id| self.interrupts.interrupt(id));
+        for id in superseded {
+            self.interrupts.interrupt(id);
+        }
         Ok(accepted(&deployment))
     }
 
@@ -144,7 +149,8 @@ impl Commands {
             .hub
             .commit(Mark::Change, move |fleet| {
                 let deployment = fleet.deployments.get(&id).ok_or_else(|| {
-                    Problem::not_found(format!("there is no deployment {id}")).hint("pilothouse status APP names the one under way")
+                    Problem::not_found(format!("there is no deployment {id}"))
+                        .hint("pilothouse status APP names the one under way")
                 })?;
                 if deployment.is_over() {
                     return Err(Problem::conflict(format!("deployment {id} is over: {}", deployment.phase.word())));
@@ -156,7 +162,10 @@ impl Commands {
             })
             .await?;
         self.interrupts.interrupt(id);
-        Ok(Answer::Done { what: format!("deployment {id} of {app} is being cancelled"), next: format!("pilothouse status {app}") })
+        Ok(Answer::Done {
+            what: format!("deployment {id} of {app} is being cancelled"),
+            next: format!("pilothouse status {app}"),
+        })
     }
 }
 
@@ -272,7 +281,8 @@ fn begin_again(fleet: &Fleet, who: &Who, app: &AppId, what: &Again) -> Result<Be
     let (mut changes, superseded) = supersede(fleet, app);
     let mut deployment = blank(fleet, who, app, what.aim(), release);
     if !matches!(what, Again::Stop | Again::Remove) {
-        let target = fleet.release(app, release).ok_or_else(|| Problem::not_found(format!("release {release} of {app} is not kept")))?;
+        let target =
+            fleet.release(app, release).ok_or_else(|| Problem::not_found(format!("release {release} of {app} is not kept")))?;
         let mut target = target.clone();
         fill(fleet, entry, &mut deployment, &mut target, what);
         changes.push(Change::Release(Box::new(target)));
@@ -286,7 +296,9 @@ fn check(fleet: &Fleet, entry: &App, what: &Again) -> Result<(), Problem> {
     let app = &entry.id;
     let is_stopped = entry.desired == Desired::Stopped;
     match what {
-        Again::Start if !is_stopped => Err(Problem::conflict(format!("{app} is not stopped")).hint(format!("pilothouse restart {app}"))),
+        Again::Start if !is_stopped => {
+            Err(Problem::conflict(format!("{app} is not stopped")).hint(format!("pilothouse restart {app}")))
+        }
         Again::Restart | Again::Scale(_) if is_stopped => {
             Err(Problem::conflict(format!("{app} is stopped")).hint(format!("pilothouse start {app}")))
         }
@@ -298,7 +310,9 @@ fn check(fleet: &Fleet, entry: &App, what: &Again) -> Result<(), Problem> {
         Again::Scale(replicas) => {
             let web = entry.routed.and_then(|routed| fleet.release(app, routed)).and_then(|release| release.blueprint.web());
             match web {
-                None => Err(Problem::conflict(format!("{app} has no process that could be scaled: the edge serves it, or it has no route"))),
+                None => Err(Problem::conflict(format!(
+                    "{app} has no process that could be scaled: the edge serves it, or it has no route"
+                ))),
                 Some(web) if web.port.is_some() && *replicas > 1 => {
                     Err(Problem::conflict(format!("{app} asks for a fixed port, which only one instance can have"))
                         .hint("leave [process.web] port out of pilothouse.toml and deploy again"))
@@ -334,7 +348,10 @@ fn rollback_target<'a>(fleet: &'a Fleet, entry: &App, asked: Option<ReleaseId>) 
     if release.artefact.is_none() {
         return Err(Problem::conflict(format!("release {wanted} of {app} was never built")).hint(listed()));
     }
-    if entry.desired == Desired::Running && entry.serving.is_some_and(|serving| serving.release == wanted) && fleet.active_deployment(app).is_none() {
+    if entry.desired == Desired::Running
+        && entry.serving.is_some_and(|serving| serving.release == wanted)
+        && fleet.active_deployment(app).is_none()
+    {
         return Err(Problem::conflict(format!("release {wanted} of {app} serves already")).hint(listed()));
     }
     Ok(release)
@@ -343,7 +360,10 @@ fn rollback_target<'a>(fleet: &'a Fleet, entry: &App, asked: Option<ReleaseId>) 
 /// Chooses the instances that will serve: kept ones that run, and fresh ones for the rest.
 fn fill(fleet: &Fleet, entry: &App, deployment: &mut Deployment, release: &mut Release, what: &Again) {
     let reusable = |instance: &&Instance| {
-        instance.release == release.id && instance.wanted && instance.state == InstanceState::Running && instance.address.is_some()
+        instance.release == release.id
+            && instance.wanted
+            && instance.state == InstanceState::Running
+            && instance.address.is_some()
     };
     let may_reuse = matches!(what, Again::Rollback(_) | Again::Scale(_));
     let mut pool: Vec<InstanceId> = Vec::new();
@@ -355,7 +375,8 @@ fn fill(fleet: &Fleet, entry: &App, deployment: &mut Deployment, release: &mut R
             _ => process.replicas,
         };
         let workers_too = |instance: &&Instance| {
-            reusable(instance) || (!process.routed && instance.wanted && instance.release == release.id && instance.state.is_alive())
+            reusable(instance)
+                || (!process.routed && instance.wanted && instance.release == release.id && instance.state.is_alive())
         };
         let kept = fleet.instances_of(&entry.id).filter(|instance| instance.process == process.name).filter(workers_too);
         let kept: Vec<InstanceId> =

@@ -19,7 +19,7 @@ use crate::{
     deploy::{
         ports::{Gate, Placer, Verdict},
         steps,
-        strategies::{self, Deed, Move, SHIFT, STAGE, Situation, What},
+        strategies::{self, Deed, Move, Situation, What},
     },
     model::{
         change::Change,
@@ -69,7 +69,8 @@ impl Controller for Deployments {
             let active = self.hub.look(move |fleet| fleet.active_deployment(&wanted).cloned()).await;
             let Some(active) = active else { return Ok(Next::Done) };
             let name = format!("{} {} {}", active.aim.word(), active.app, active.release);
-            let ended = self.supervisor.once(name, &format!("asked by {}", active.actor), Some(active.id), self.drive(active.id)).await;
+            let ended =
+                self.supervisor.once(name, &format!("asked by {}", active.actor), Some(active.id), self.drive(active.id)).await;
             self.interrupts.forget(active.id);
             ended?;
         }
@@ -215,7 +216,11 @@ impl Deployments {
     }
 
     /// Waits for a place among the builds; says so on the deployment.
-    async fn slot(&self, id: DeploymentId, cancel: &CancellationToken) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Problem> {
+    async fn slot(
+        &self,
+        id: DeploymentId,
+        cancel: &CancellationToken,
+    ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Problem> {
         if let Ok(slot) = Arc::clone(&self.builds).try_acquire_owned() {
             return Ok(Some(slot));
         }
@@ -238,14 +243,18 @@ impl Deployments {
         use crate::model::order::Done;
         match outcome {
             Outcome::Done(Done::Fetched(survey)) => {
-                let Ok((deployment, _)) = self.seen(id).await else { return outcome::Resolved::Failed(Problem::internal("gone")) };
+                let Ok((deployment, _)) = self.seen(id).await else {
+                    return outcome::Resolved::Failed(Problem::internal("gone"));
+                };
                 match self.planned(&deployment, &survey).await {
                     Ok((plan, release)) => outcome::Resolved::Planned(Box::new(plan), Box::new(release)),
                     Err(problem) => outcome::Resolved::Failed(problem),
                 }
             }
             Outcome::Done(done) => outcome::Resolved::Done(done),
-            Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem) => outcome::Resolved::Failed(problem),
+            Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem) => {
+                outcome::Resolved::Failed(problem)
+            }
         }
     }
 
@@ -322,7 +331,8 @@ pub fn request_blob(key: &str) -> String {
 }
 
 fn revised(fleet: &Fleet, id: DeploymentId, change: impl FnOnce(&mut Deployment)) -> Result<Change, Problem> {
-    let mut deployment = fleet.deployments.get(&id).cloned().ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))?;
+    let mut deployment =
+        fleet.deployments.get(&id).cloned().ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))?;
     change(&mut deployment);
     Ok(Change::Deployment(Box::new(deployment)))
 }
@@ -413,9 +423,4 @@ fn limit(phase: Phase, blueprint: Option<&Blueprint>) -> Millis {
         _ => 0,
     };
     Millis(default.0.max(asked))
-}
-
-/// Whether a step is one of routing.
-pub(super) fn is_routing(step: &str) -> bool {
-    step == SHIFT || step == STAGE
 }

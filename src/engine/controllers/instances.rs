@@ -90,7 +90,8 @@ impl Controller for Instances {
 fn need(fleet: &Fleet, id: &AppId) -> Need {
     let Some(app) = fleet.apps.get(id) else { return Need::Nothing };
     let active = fleet.active_deployment(id);
-    let is_staged = |instance: &Instance| active.is_some_and(|active| active.starts.iter().any(|(_, started)| *started == instance.id));
+    let is_staged =
+        |instance: &Instance| active.is_some_and(|active| active.starts.iter().any(|(_, started)| *started == instance.id));
     let is_retiring = active.is_some_and(|active| matches!(active.aim, Aim::Stop | Aim::Remove));
     let lost = |instance: &&Instance| {
         instance.wanted && app.pool.contains(&instance.id) && !instance.state.is_alive() && !is_staged(instance)
@@ -194,7 +195,9 @@ impl Instances {
             .hub
             .commit(Mark::Intent(key.clone()), move |fleet| {
                 // A rollback may have claimed it since.
-                let (Some(known), Some(entry)) = (fleet.instances.get(&of), fleet.apps.get(&app)) else { return Ok((Vec::new(), false)) };
+                let (Some(known), Some(entry)) = (fleet.instances.get(&of), fleet.apps.get(&app)) else {
+                    return Ok((Vec::new(), false));
+                };
                 if is_needed(entry, fleet.active_deployment(&app), known) {
                     return Ok((Vec::new(), false));
                 }

@@ -121,17 +121,14 @@ fn start_due(
 
 fn settle(key: &mut Key, outcome: Result<Next, Problem>) {
     key.is_running = false;
-    match outcome {
-        Ok(next) => {
-            key.failures = 0;
-            key.due = match next {
-                Next::Done => None,
-                Next::After(pause) => Some(Instant::now() + pause),
-            };
-        }
-        Err(_) => {
-            key.failures = (key.failures + 1).min(8);
-            key.due = Some(Instant::now() + Duration::from_millis(100) * 2_u32.pow(key.failures));
-        }
+    if let Ok(next) = outcome {
+        key.failures = 0;
+        key.due = match next {
+            Next::Done => None,
+            Next::After(pause) => Some(Instant::now() + pause),
+        };
+    } else {
+        key.failures = (key.failures + 1).min(8);
+        key.due = Some(Instant::now() + Duration::from_millis(100) * 2_u32.pow(key.failures));
     }
 }

@@ -24,7 +24,8 @@ pub(super) enum Resolved {
 
 /// The outcome of a step; true when it succeeded.
 pub(super) fn record(fleet: &Fleet, id: DeploymentId, deed: &Deed, resolved: Resolved) -> Result<(Vec<Change>, bool), Problem> {
-    let mut deployment = fleet.deployments.get(&id).cloned().ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))?;
+    let mut deployment =
+        fleet.deployments.get(&id).cloned().ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))?;
     let mut changes = Vec::new();
     let ended = match resolved {
         Resolved::Failed(problem) => Err(problem),
@@ -108,7 +109,12 @@ fn done_note(fleet: &Fleet, deployment: &Deployment, what: &What, done: Done, ch
 }
 
 /// The outcome of an undo.
-pub(super) fn undone(fleet: &Fleet, id: DeploymentId, name: &str, failure: Option<Problem>) -> Result<(Vec<Change>, ()), Problem> {
+pub(super) fn undone(
+    fleet: &Fleet,
+    id: DeploymentId,
+    name: &str,
+    failure: Option<Problem>,
+) -> Result<(Vec<Change>, ()), Problem> {
     let mut changes = Vec::new();
     changes.push(super::revised(fleet, id, |deployment| {
         if let Some(step) = deployment.steps.iter_mut().find(|step| step.name == name) {
@@ -132,8 +138,14 @@ pub(super) fn undone(fleet: &Fleet, id: DeploymentId, name: &str, failure: Optio
 }
 
 /// The end of a deployment, with all that it changes, in one record.
-pub(super) fn end(fleet: &Fleet, id: DeploymentId, phase: Phase, cause: Option<Problem>) -> Result<(Vec<Change>, Deployment), Problem> {
-    let mut deployment = fleet.deployments.get(&id).cloned().ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))?;
+pub(super) fn end(
+    fleet: &Fleet,
+    id: DeploymentId,
+    phase: Phase,
+    cause: Option<Problem>,
+) -> Result<(Vec<Change>, Deployment), Problem> {
+    let mut deployment =
+        fleet.deployments.get(&id).cloned().ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))?;
     debug_assert!(deployment.phase.may_become(phase), "{:?} cannot become {phase:?}", deployment.phase);
     let now = clock::now();
     deployment.phase = phase;
@@ -166,7 +178,8 @@ fn live(fleet: &Fleet, app: &App, deployment: &Deployment) -> Vec<Change> {
     let kept_until = now.plus(release.blueprint.keep.warm.duration());
     let web = release.blueprint.web();
     let scaled = |instances: &[InstanceId]| {
-        let of_web = |id: &&InstanceId| fleet.instances.get(id).is_some_and(|known| web.is_some_and(|web| web.name == known.process));
+        let of_web =
+            |id: &&InstanceId| fleet.instances.get(id).is_some_and(|known| web.is_some_and(|web| web.name == known.process));
         Some(instances.iter().filter(of_web).count() as u32)
     };
     changes.push(Change::App(App {
@@ -204,4 +217,3 @@ pub(super) fn words(deployment: &Deployment) -> (Level, String) {
         other => (Level::Plain, format!("{} {}", deployment.aim.word(), other.word())),
     }
 }
-
