@@ -1,11 +1,18 @@
-//! The binary: picks the role.
+//! The binary: picks the role, joins engine and local agent, and maps a problem to an exit code.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use pilothouse::{
+    agent,
     cli::{self, Roles},
+    config::{Settings, load},
+    engine, hosts,
     model::Problem,
+    wire,
 };
+
+/// Size at which the engine's log is put aside at the next start.
+const LARGEST_LOG: u64 = 8 << 20;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
@@ -13,16 +20,53 @@ fn main() -> ExitCode {
         // Roles that Pilothouse starts itself, each with its folder; hidden from the help.
         Some("edge") => pilothouse::edge::role(&arguments[2..]),
         Some("keep") => pilothouse::keep::run(&arguments[2..]),
+        Some("edge") => pilothouse::edge::role(&arguments[2..]),
         Some("sample") => cli::sample::main(&arguments[2..]),
         _ => cli::main(std::env::args_os(), roles()),
     }
 }
 
 fn roles() -> Roles {
-    let absent = || Err(Problem::internal("this build has no engine"));
     Roles {
-        run_engine: Arc::new(move |_| absent()),
-        launch_engine: Arc::new(move |_| absent()),
-        run_console: Arc::new(move |_| absent()),
+        run_engine: Arc::new(run_engine),
+        launch_engine: Arc::new(launch_engine),
+        run_console: Arc::new(|_| Err(Problem::internal("this build has no console"))),
     }
+}
+
+/// Runs an engine with this machine's agent until it ends.
+fn run_engine(settings: &Settings) -> Result<(), Problem> {
+    let _log = log_to(&settings.state.engine_log());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Problem::internal(format!("cannot start threads: {error}")))?;
+    let (client, reports, door) = wire::agent::in_process();
+    let ended = runtime.block_on(engine::run(settings.clone(), client, reports, agent::run(settings.clone(), door)));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    if let Err(problem) = &ended {
+        tracing::error!(%problem, "the engine does not run");
+    }
+    ended
+}
+
+/// Starts an engine in the background, in a session of its own.
+fn launch_engine(settings: &Settings) -> Result<(), Problem> {
+    let mut arguments = vec!["engine".to_owned(), "run".to_owned()];
+    arguments.extend(load::as_arguments(settings, &load::environment()));
+    hosts::local::spawn_detached(&settings.binary, &arguments)
+        .map_err(|error| Problem::unavailable(format!("cannot start the engine: {error}")).at(settings.binary.display().to_string()))
+}
+
+/// What the engine has to say goes to a file, never to the terminal.
+fn log_to(path: &Path) -> Option<tracing_appender::non_blocking::WorkerGuard> {
+    use tracing_subscriber::EnvFilter;
+    let (folder, name) = (path.parent()?, path.file_name()?);
+    std::fs::create_dir_all(folder).ok()?;
+    if std::fs::metadata(path).is_ok_and(|log| log.len() > LARGEST_LOG) {
+        let _ = std::fs::rename(path, path.with_extension("log.1"));
+    }
+    let (writer, guard) = tracing_appender::non_blocking(tracing_appender::rolling::never(folder, name));
+    let filter = EnvFilter::try_from_env("PILOTHOUSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_env_filter(filter).finish();
+    tracing::subscriber::set_global_default(subscriber).ok()?;
+    Some(guard)
 }

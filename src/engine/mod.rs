@@ -60,9 +60,14 @@ const ENDING: Duration = Duration::from_secs(5);
 
 /// Runs an engine until it is asked to end, or nothing depends on it for its time of grace.
 ///
-/// `agent` and `reports` are this machine's agent. Refused when another engine holds the state folder, or when its
+/// `agent` and `reports` lead to this machine's agent, which runs as `running` once this engine is the only one. Refused when another engine holds the state folder, or when its
 /// journal cannot be used.
-pub async fn run(settings: Settings, agent: AgentClient, reports: mpsc::Receiver<Report>) -> Result<(), Problem> {
+pub async fn run(
+    settings: Settings,
+    agent: AgentClient,
+    reports: mpsc::Receiver<Report>,
+    running: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Problem> {
     settings.state.create().map_err(|error| unusable(&settings, &error))?;
     let _lock = lock(&settings)?;
     let store = Sqlite::open(&settings.state.journal())?;
@@ -83,6 +88,13 @@ pub async fn run(settings: Settings, agent: AgentClient, reports: mpsc::Receiver
     let (hub, owner) = fleet::hub(journal, known);
     let supervisor = Supervisor::new(hub.clone(), CancellationToken::new());
     supervisor.start(owner);
+    let stop = supervisor.stop().clone();
+    supervisor.start(async move {
+        tokio::select! {
+            () = running => {}
+            () = stop.cancelled() => {}
+        }
+    });
     let orders = Orders::new(hub.clone(), agent);
     let interrupts = Interrupts::default();
     let surveyed = observe(&hub, &supervisor, reports);
