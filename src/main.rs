@@ -18,7 +18,6 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     match arguments.get(1).map(String::as_str) {
         // Roles that Pilothouse starts itself, each with its folder; hidden from the help.
-        Some("edge") => pilothouse::edge::role(&arguments[2..]),
         Some("keep") => pilothouse::keep::run(&arguments[2..]),
         Some("edge") => pilothouse::edge::role(&arguments[2..]),
         Some("sample") => cli::sample::main(&arguments[2..]),

@@ -33,6 +33,8 @@ pub struct Tools {
     pub settings: Arc<Settings>,
     pub runtime: Arc<dyn Runtime>,
     pub edge: EdgeClient,
+    /// Held while the edge is looked after: one at a time starts it.
+    pub tending: Arc<tokio::sync::Mutex<()>>,
     pub reports: mpsc::Sender<Report>,
 }
 
@@ -42,9 +44,13 @@ pub async fn run(settings: Settings, mut door: AgentDoor) {
     let tools = Tools {
         runtime: Arc::new(ProcessRuntime::new(Settings::clone(&settings))),
         edge: EdgeClient::new(settings.state.edge_socket()),
+        tending: Arc::default(),
         settings,
         reports: door.reports,
     };
+    let swept = Arc::clone(&tools.settings);
+    // What a build of a killed engine left behind; one that still runs keeps its place.
+    let _ = tokio::task::spawn_blocking(move || orders::build::sweep(&swept)).await;
     // Ends with this function: dropping the set ends what is in it.
     let mut work = JoinSet::new();
     work.spawn(watch::host(tools.clone()));

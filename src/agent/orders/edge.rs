@@ -28,6 +28,7 @@ const STARTING: Duration = Duration::from_secs(15);
 /// Sees to it that an edge is kept. Cheap when it is.
 pub async fn ensure(tools: &Tools) -> Result<(), Problem> {
     let settings = &tools.settings;
+    let _turn = tools.tending.lock().await;
     if keepers::is_alive(settings, KEEPER) {
         return Ok(());
     }
