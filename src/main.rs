@@ -51,8 +51,9 @@ fn run_engine(settings: &Settings) -> Result<(), Problem> {
 fn launch_engine(settings: &Settings) -> Result<(), Problem> {
     let mut arguments = vec!["engine".to_owned(), "run".to_owned()];
     arguments.extend(load::as_arguments(settings, &load::environment()));
-    hosts::local::spawn_detached(&settings.binary, &arguments)
-        .map_err(|error| Problem::unavailable(format!("cannot start the engine: {error}")).at(settings.binary.display().to_string()))
+    hosts::local::spawn_detached(&settings.binary, &arguments).map_err(|error| {
+        Problem::unavailable(format!("cannot start the engine: {error}")).at(settings.binary.display().to_string())
+    })
 }
 
 /// What the engine has to say goes to a file, never to the terminal.

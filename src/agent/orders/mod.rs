@@ -23,7 +23,9 @@ pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &
     let runtime = tools.runtime.as_ref();
     match work {
         Work::Survey { source } => fetch::survey(&tools.settings, &source, progress(tools, key), cancel).await,
-        Work::Fetch { app, release, source } => fetch::fetch(&tools.settings, &app, release, &source, progress(tools, key), cancel).await,
+        Work::Fetch { app, release, source } => {
+            fetch::fetch(&tools.settings, &app, release, &source, progress(tools, key), cancel).await
+        }
         Work::Build(build) => build::build(&tools.settings, &build, progress(tools, key), cancel).await,
         Work::Start(spec) => start::start(runtime, &spec, cancel).await,
         Work::Await { instance, listens, within } => await_ready::await_ready(runtime, &instance, listens, within, cancel).await,
