@@ -181,7 +181,7 @@ fn relative(path: &str) -> Option<String> {
     let is_allowed = |part: &str| part != "." && part != ".." && !part.contains(['\0', '\\']);
     decoded.split('/').all(is_allowed).then(|| {
         let parts: Vec<&str> = decoded.split('/').filter(|part| !part.is_empty()).collect();
-        let slash = if decoded.ends_with('/') { "/" } else { "" };
+        let slash = if decoded.ends_with('/') && !parts.is_empty() { "/" } else { "" };
         parts.join("/") + slash
     })
 }

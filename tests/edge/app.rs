@@ -38,6 +38,8 @@ pub enum Post {
     Close,
     /// Resets, without an answer.
     Reset,
+    /// Answers 500.
+    Fail,
 }
 
 impl Default for Manner {
@@ -99,6 +101,15 @@ impl App {
         heads.into_iter().filter(|head| !head.contains("pilothouse-edge/")).collect()
     }
 
+    pub async fn has_no_connection(&self) {
+        let none = async {
+            while self.connections() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_millis(500), none).await.expect("the edge closes first");
+    }
+
     pub fn connections(&self) -> usize {
         self.seen.connections.load(SeqCst)
     }
@@ -132,7 +143,7 @@ async fn converse(mut socket: TcpStream, manner: Manner, seen: Arc<Seen>) {
         if is_post {
             *seen.applied.lock().expect("unpoisoned").entry(body).or_default() += 1;
             match manner.post {
-                Post::Answer => {}
+                Post::Answer | Post::Fail => {}
                 Post::Close => return,
                 Post::Reset => {
                     socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("lingers");
@@ -145,7 +156,8 @@ async fn converse(mut socket: TcpStream, manner: Manner, seen: Arc<Seen>) {
             return;
         }
         tokio::time::sleep(manner.work).await;
-        let (status, name, more) = (manner.status, manner.name, manner.head);
+        let status = if is_post && manner.post == Post::Fail { 500 } else { manner.status };
+        let (name, more) = (manner.name, manner.head);
         let length = name.len();
         let text = if is_head { "" } else { name };
         let answer = format!("HTTP/1.1 {status} Word\r\n{more}Content-Length: {length}\r\n\r\n{text}");

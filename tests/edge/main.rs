@@ -6,4 +6,11 @@ mod app;
 mod client;
 mod world;
 
+mod balance;
+mod drains;
+mod limits;
+mod pool;
+mod proofs;
+mod restart;
 mod routing;
+mod site;

@@ -1,0 +1,102 @@
+//! The edge comes back as it was, and leaves in order.
+
+use std::time::Duration;
+
+use pilothouse::{config::settings::EdgeSettings, edge, model::instance::Health, wire::edge::EdgeStart};
+
+use crate::{
+    app::{App, Manner},
+    client::{Client, get},
+    world::{PATIENCE, World, instance, shop, split},
+};
+
+#[tokio::test]
+async fn a_killed_edge_serves_the_same_table_at_the_same_port_again() {
+    let app = App::named("still here").await;
+    let mut world = World::start().await;
+    world.put(vec![shop(vec![split(1, 100, &[app.address])])]).await;
+    let before = world.status.clone();
+    let mut held = Client::connect(world.public()).await;
+    held.get("/").await.unwrap();
+    for _ in 0..3 {
+        world.kill();
+        world.start_again().await;
+    }
+    assert_eq!((world.status.http.clone(), world.client.status().await.unwrap().generation.0), (before.http, 1));
+    assert_eq!(get(world.public(), "/").await.body, "still here");
+}
+
+#[tokio::test]
+async fn the_default_port_is_free_and_stays() {
+    let mut world = World::with(EdgeSettings { threads: 1, ..EdgeSettings::default() }).await;
+    let port = world.public().port();
+    assert!(port >= 8080 && world.public().ip().is_loopback());
+    world.kill();
+    world.start_again().await;
+    assert_eq!(world.public().port(), port);
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_does_not_keep_the_edge_from_starting() {
+    let mut world = World::start().await;
+    world.put(vec![shop(Vec::new())]).await;
+    world.kill();
+    std::fs::write(world.path("edge/table.json"), "{\"generation\":").unwrap();
+    world.start_again().await;
+    assert_eq!(world.status.generation.0, 0);
+    assert!(world.path("edge/table.json.odd").exists());
+}
+
+#[tokio::test]
+async fn an_edge_that_ends_finishes_what_it_has_and_lets_tunnels_go() {
+    let app = App::with(Manner { work: Duration::from_millis(700), ..Manner::default() }).await;
+    let mut world = World::start().await;
+    world.put(vec![shop(vec![split(1, 100, &[app.address])])]).await;
+    let mut client = Client::connect(world.public()).await;
+    client.send("GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await.unwrap();
+    let mut idle = Client::connect(world.public()).await;
+    while app.heads().is_empty() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    world.client.stop().await.unwrap();
+    let answer = client.answer(false).await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    drop(client);
+    assert!(idle.is_ended().await);
+    assert!(world.ends_well(PATIENCE).await);
+    assert!(
+        std::fs::read_to_string(world.path("edge/access.log")).unwrap().contains("\"status\":200"),
+        "the last line is written"
+    );
+}
+
+#[tokio::test]
+async fn one_state_folder_has_one_edge() {
+    let world = World::start().await;
+    let settings = pilothouse::config::Settings {
+        state: world.state(),
+        config: pilothouse::config::settings::ConfigFile {
+            edge: EdgeStart::read(&world.state()).unwrap().edge,
+            ..Default::default()
+        },
+        binary: std::path::PathBuf::new(),
+        boot_id: String::new(),
+    };
+    let refused = tokio::task::spawn_blocking(move || edge::run(settings)).await.unwrap().unwrap_err();
+    assert!(refused.what.contains("another edge runs"), "{refused}");
+}
+
+#[tokio::test]
+async fn health_is_known_again_soon_after_a_restart() {
+    let app = App::named("app").await;
+    let mut world = World::start().await;
+    world.put(vec![shop(vec![split(1, 100, &[app.address])])]).await;
+    world.kill();
+    world.start_again().await;
+    let known = async {
+        while world.counters().await.backends[&instance("shop-1-a")].health != Health::Passing {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, known).await.unwrap();
+}
