@@ -89,7 +89,6 @@ fn edge(fleet: &Fleet, status: EdgeStatus) -> Vec<Change> {
             app.routed.and_then(|routed| fleet.release(&app.id, routed)).and_then(|release| release.blueprint.routes.first());
         if let Some((host, _)) = host
             && status.up
-            && app.url.is_some()
             && app.url != status.url(host)
         {
             changes.push(Change::App(App { url: status.url(host), ..app.clone() }));

@@ -11,7 +11,7 @@ use crate::{
         edge::{EdgeStatus, ProofRequest},
         ids::{AppId, InstanceId, ReleaseId},
         log::LogLabels,
-        order::{Done, Outcome},
+        order::{Done, Outcome, Report},
         problem::Problem,
         route::RouteTable,
         units::Millis,
@@ -54,12 +54,12 @@ pub async fn status(tools: &Tools, was_up: bool) -> Option<EdgeStatus> {
 }
 
 /// An edge that answers, started if need be.
-async fn awaited(tools: &Tools) -> Result<(), Problem> {
+async fn awaited(tools: &Tools) -> Result<EdgeStatus, Problem> {
     ensure(tools).await?;
     let deadline = tokio::time::Instant::now() + STARTING;
     loop {
         match tools.edge.status().await {
-            Ok(_) => return Ok(()),
+            Ok(status) => return Ok(status),
             Err(problem) if tokio::time::Instant::now() >= deadline => {
                 return Err(problem.hint(format!("see {}", tools.settings.state.keeper(KEEPER).join("log/current").display())));
             }
@@ -71,8 +71,11 @@ async fn awaited(tools: &Tools) -> Result<(), Problem> {
 /// Puts a table in force.
 pub async fn route(tools: &Tools, table: &RouteTable) -> Outcome {
     let put = async {
-        awaited(tools).await?;
-        tools.edge.put_table(table).await
+        let status = awaited(tools).await?;
+        let generation = tools.edge.put_table(table).await?;
+        // Whoever proves next wants to say under which address.
+        let _ = tools.reports.send(Report::Edge(EdgeStatus { up: true, generation, ..status })).await;
+        Ok(generation)
     };
     outcome(put.await.map(|generation| Done::Routed { generation }))
 }
