@@ -22,8 +22,8 @@ async fn world_with(files: &[(&str, &str)], single_page: bool) -> World {
     let root = world.path("site");
     for (name, text) in files {
         let path = root.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("written");
     }
     world.put(vec![shop(vec![site(1, &root, single_page)])]).await;
     world

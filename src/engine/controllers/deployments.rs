@@ -210,9 +210,22 @@ impl Deployments {
             },
         };
         drop(slot);
+        self.note_health(&outcome).await;
         let resolved = self.resolve(id, outcome).await;
         let deed = deed.clone();
         self.hub.commit(Mark::Outcome(key), move |fleet| outcome::record(fleet, id, &deed, resolved)).await
+    }
+
+    /// Who answered a proof is sound: seen now, not only at the edge's next report.
+    async fn note_health(&self, outcome: &Outcome) {
+        let Outcome::Done(crate::model::order::Done::Proved(proof)) = outcome else { return };
+        let answered = proof.instances.clone();
+        self.hub
+            .revise(move |fleet| {
+                let known = answered.iter().filter_map(|id| fleet.instances.get(id));
+                known.map(|instance| Change::Instance(Instance { health: Health::Passing, ..instance.clone() })).collect()
+            })
+            .await;
     }
 
     /// Waits for a place among the builds; says so on the deployment.
