@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::inotify,
+    io::Errno,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
@@ -32,8 +36,10 @@ use crate::{
     },
 };
 
-/// How often is looked: one `stat` per keeper and one system call for all of them.
-const EVERY: Duration = Duration::from_millis(150);
+/// How often is looked: two system calls, and one more per keeper only when something has changed.
+const EVERY: Duration = Duration::from_millis(100);
+/// Everything is looked at so often in any case.
+const FULLY_EVERY: Duration = Duration::from_secs(5);
 
 /// Every instance that has left a trace in the keepers' folder.
 pub(super) fn list(settings: &Settings) -> Vec<InstanceReport> {
@@ -89,12 +95,14 @@ pub(super) struct Watch {
     reports: mpsc::Sender<Report>,
     watched: BTreeMap<String, Watched>,
     folder: Option<Version>,
+    changes: Changes,
+    looked: Option<Instant>,
     sampled: Option<Instant>,
 }
 
 impl Watch {
     pub(super) fn new(settings: Arc<Settings>, reports: mpsc::Sender<Report>) -> Self {
-        Self { settings, reports, watched: BTreeMap::new(), folder: None, sampled: None }
+        Self { settings, reports, watched: BTreeMap::new(), folder: None, changes: Changes::new(), looked: None, sampled: None }
     }
 
     /// Reports until nobody listens.
@@ -116,8 +124,15 @@ impl Watch {
 
     /// What changed since the last look.
     fn look(&mut self) -> Vec<Report> {
+        // Taken before anything is read: what changes afterwards is for the next look.
+        let has_changed = self.changes.take();
+        let has_died = self.look_for_deaths();
+        let is_due = self.folder.is_none() || self.looked.is_none_or(|at| at.elapsed() >= FULLY_EVERY);
+        if !has_changed && !has_died && !is_due {
+            return Vec::new();
+        }
+        self.looked = Some(Instant::now());
         self.look_for_instances();
-        self.look_for_deaths();
         let settings = &self.settings;
         let mut changed = Vec::new();
         for (name, watched) in &mut self.watched {
@@ -148,6 +163,9 @@ impl Watch {
         if folder.is_some() && folder == self.folder {
             return;
         }
+        if self.folder.is_none() {
+            self.changes.watch(&self.settings.state.keepers());
+        }
         let mut left = std::mem::take(&mut self.watched);
         let entries: Vec<String> = fs::read_dir(self.settings.state.keepers())
             .into_iter()
@@ -160,27 +178,30 @@ impl Watch {
         let is_young = folder.is_some_and(|(_, seconds, _)| clock::now().0 - seconds * 1000 < 2000);
         self.folder = folder.filter(|_| is_complete && !is_young);
         for name in entries {
-            if is_instance(&name, &self.settings.state.keeper(&name)) {
-                let known = left.remove(&name).unwrap_or_default();
+            if let Some(known) = left.remove(&name) {
                 self.watched.insert(name, known);
+            } else if is_instance(&name, &self.settings.state.keeper(&name)) {
+                self.changes.watch(&self.settings.state.keeper(&name));
+                self.watched.insert(name, Watched::default());
             }
         }
     }
 
     /// A keeper that was killed changes no file: its state is to be read again.
-    fn look_for_deaths(&mut self) {
+    fn look_for_deaths(&mut self) -> bool {
         let mut alive: Vec<&mut Watched> = self.watched.values_mut().filter(|watched| watched.life.is_some()).collect();
         let mut lives: Vec<PollFd<'_>> =
             alive.iter().filter_map(|watched| Some(PollFd::new(watched.life.as_ref()?, PollFlags::IN))).collect();
         let at_once = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
         if poll(&mut lives, Some(&at_once)).unwrap_or(0) == 0 {
-            return;
+            return false;
         }
         let ended: Vec<bool> = lives.iter().map(|life| !life.revents().is_empty()).collect();
         for (watched, _) in alive.iter_mut().zip(ended).filter(|(_, ended)| *ended) {
             watched.life = None;
             watched.version = None;
         }
+        true
     }
 
     /// Figures of every running tree.
@@ -211,6 +232,42 @@ impl Watch {
         for sample in samples {
             let _ = self.reports.send(sample).await;
         }
+    }
+}
+
+/// Whether files were put into watched folders; without inotify(7) always.
+#[derive(Debug)]
+struct Changes {
+    queue: Option<OwnedFd>,
+}
+
+impl Changes {
+    fn new() -> Self {
+        Self { queue: inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).ok() }
+    }
+
+    /// Watching twice is watching once.
+    fn watch(&mut self, folder: &Path) {
+        let changes = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::DELETE;
+        let Some(queue) = &self.queue else {
+            return;
+        };
+        // A folder that is gone needs none; at the system's limit every look is a full one from now on.
+        if inotify::add_watch(queue, folder, changes).is_err_and(|error| error != Errno::NOENT) {
+            self.queue = None;
+        }
+    }
+
+    fn take(&mut self) -> bool {
+        let Some(queue) = &self.queue else {
+            return true;
+        };
+        let mut bytes = [0; 4096];
+        let mut has_changed = false;
+        while rustix::io::read(queue, &mut bytes).is_ok_and(|read| read > 0) {
+            has_changed = true;
+        }
+        has_changed
     }
 }
 
