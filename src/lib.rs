@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod deploy;
 pub mod edge;
 pub mod engine;

@@ -1,0 +1,436 @@
+//! The one way to every mutation: exactly what happens, how to undo it, the same command, and then a key.
+
+use ratatui::text::Line;
+
+use super::{Turn, command_line, foot, plan_lines, problem_lines};
+use crate::{
+    console::{
+        keymap::Key,
+        theme::Role,
+        widgets::{
+            form::Field,
+            strip::{Strip, cut, fold},
+        },
+        world::{Scene, World},
+    },
+    model::{
+        Problem,
+        command::{Answer, Command},
+        fleet::Fleet,
+        ids::{AppId, DeploymentId, ReleaseId},
+        plan::{PlanLine, Sign},
+        verbs::{Verb, earlier_releases},
+    },
+};
+
+#[derive(Clone, Debug)]
+pub struct Confirm {
+    pub title: String,
+    /// Verb in the foot: `roll back`.
+    word: &'static str,
+    ask: Ask,
+    step: Step,
+    /// Left to be answered.
+    tickets: Vec<u64>,
+    accepted: Vec<DeploymentId>,
+}
+
+/// What the operator still says.
+#[derive(Clone, Debug)]
+enum Ask {
+    Plain(Vec<Offer>),
+    /// One of several, with a cursor.
+    One(Vec<Offer>, usize),
+    /// A number of instances.
+    Number {
+        app: AppId,
+        now: u32,
+        wanted: u32,
+    },
+    /// The name, letter by letter.
+    Typed {
+        offer: Box<Offer>,
+        name: String,
+        field: Field,
+    },
+}
+
+/// One command with what it does.
+#[derive(Clone, Debug)]
+struct Offer {
+    label: String,
+    lines: Vec<PlanLine>,
+    undo: String,
+    command: Command,
+    same: String,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Asking,
+    Sending,
+    Refused(Problem),
+}
+
+fn line(sign: Sign, what: impl Into<String>, why: impl Into<String>) -> PlanLine {
+    PlanLine { sign, what: what.into(), why: why.into() }
+}
+
+impl Confirm {
+    /// The card for `verb` on `apps` (several when marked) or on `deployment`; absent when it has none.
+    pub fn of(verb: Verb, world: &World, apps: &[AppId], deployment: Option<DeploymentId>) -> Option<Self> {
+        let fleet = &world.fleet;
+        let first = apps.first();
+        let (word, ask) = match verb {
+            Verb::Rollback => ("roll back", Ask::One(rollbacks(fleet, first?), 0)),
+            Verb::Scale => {
+                let now = wanted(fleet, first?);
+                ("scale", Ask::Number { app: first?.clone(), now, wanted: now })
+            }
+            Verb::Restart => ("restart", Ask::Plain(apps.iter().map(|app| restart(fleet, app)).collect())),
+            Verb::Stop => ("stop", Ask::Plain(apps.iter().map(|app| stop(fleet, app)).collect())),
+            Verb::Start => ("start", Ask::Plain(apps.iter().map(|app| start(fleet, app)).collect())),
+            Verb::Remove => {
+                let app = first?;
+                ("remove", Ask::Typed { offer: Box::new(remove(fleet, app)), name: app.to_string(), field: Field::default() })
+            }
+            Verb::Cancel => ("cancel it", Ask::Plain(vec![cancel(fleet, deployment?)?])),
+            _ => return None,
+        };
+        let what = match (&ask, apps.len()) {
+            (Ask::Plain(offers) | Ask::One(offers, _), 1) if verb != Verb::Cancel => offers.first().map(|_| apps[0].to_string()),
+            (_, 0) => None,
+            (_, 1) if verb != Verb::Cancel => Some(apps[0].to_string()),
+            (_, count) if verb != Verb::Cancel => Some(format!("{count} apps")),
+            _ => None,
+        };
+        let title = match (verb, what, deployment) {
+            (Verb::Cancel, _, Some(id)) => format!("Cancel deployment #{id}"),
+            (_, Some(what), _) => format!("{} {what}", capital(word)),
+            _ => capital(word),
+        };
+        Some(Self { title, word, ask, step: Step::Asking, tickets: Vec::new(), accepted: Vec::new() })
+    }
+
+    fn offers(&self) -> Vec<Offer> {
+        match &self.ask {
+            Ask::Plain(offers) => offers.clone(),
+            Ask::One(offers, at) => offers.get(*at).cloned().into_iter().collect(),
+            Ask::Number { app, now, wanted } => vec![scale(app, *now, *wanted)],
+            Ask::Typed { offer, .. } => vec![(**offer).clone()],
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        match &self.ask {
+            Ask::Number { now, wanted, .. } => now != wanted,
+            Ask::Typed { name, field, .. } => field.text() == name,
+            Ask::Plain(offers) | Ask::One(offers, _) => !offers.is_empty(),
+        }
+    }
+
+    pub fn paste(&mut self, text: &str) {
+        if let Ask::Typed { field, .. } = &mut self.ask {
+            field.paste(text);
+        }
+    }
+
+    pub fn key(&mut self, key: Key) -> Turn {
+        if key == Key::Esc || key == Key::Ctrl('c') {
+            return Turn::Close;
+        }
+        if matches!(self.step, Step::Sending) {
+            return Turn::Stay;
+        }
+        if key == Key::Enter && self.is_ready() {
+            self.step = Step::Sending;
+            return Turn::Send(self.offers().into_iter().map(|offer| offer.command).collect());
+        }
+        match (&mut self.ask, key) {
+            (_, Key::Enter) => {}
+            (Ask::Typed { field, .. }, key) => {
+                field.key(key);
+            }
+            (_, Key::Char('q')) => return Turn::Close,
+            (Ask::One(offers, at), Key::Down | Key::Char('j')) => *at = (*at + 1).min(offers.len().saturating_sub(1)),
+            (Ask::One(_, at), Key::Up | Key::Char('k')) => *at = at.saturating_sub(1),
+            (Ask::Number { wanted, .. }, Key::Up | Key::Right | Key::Char('+' | 'k' | 'l')) => *wanted = (*wanted + 1).min(999),
+            (Ask::Number { wanted, .. }, Key::Down | Key::Left | Key::Char('-' | 'j' | 'h')) => {
+                *wanted = wanted.saturating_sub(1).max(1);
+            }
+            (Ask::Number { wanted, .. }, Key::Char(digit)) if digit.is_ascii_digit() => {
+                let next = *wanted * 10 + digit.to_digit(10).unwrap_or(0);
+                *wanted = if next > 999 { digit.to_digit(10).unwrap_or(1) } else { next }.max(1);
+            }
+            (Ask::Number { wanted, .. }, Key::Backspace) => *wanted = (*wanted / 10).max(1),
+            _ => {}
+        }
+        if let Step::Refused(_) = self.step {
+            self.step = Step::Asking;
+        }
+        Turn::Stay
+    }
+
+    pub fn sent(&mut self, tickets: &[u64]) {
+        self.tickets = tickets.to_vec();
+    }
+
+    /// Closes once all are answered well; the first refusal stays in the card.
+    pub fn answered(&mut self, ticket: u64, answer: &Result<Answer, Problem>) -> Option<Turn> {
+        let at = self.tickets.iter().position(|known| *known == ticket)?;
+        self.tickets.remove(at);
+        match answer {
+            Ok(Answer::Accepted { deployment, .. }) => self.accepted.push(*deployment),
+            Ok(Answer::Refused(problem)) | Err(problem) => {
+                self.step = Step::Refused(problem.clone());
+                self.tickets.clear();
+                return Some(Turn::Stay);
+            }
+            Ok(_) => {}
+        }
+        if !self.tickets.is_empty() {
+            return Some(Turn::Stay);
+        }
+        Some(match (self.word, self.accepted.last()) {
+            ("roll back", Some(id)) => Turn::Go(crate::console::action::Goal::Deployment(*id)),
+            _ => Turn::Close,
+        })
+    }
+
+    pub fn lines(&self, scene: &Scene<'_>, columns: usize) -> (Vec<Line<'static>>, Line<'static>) {
+        let strip = || Strip::new(scene.theme);
+        let mut lines = Vec::new();
+        match &self.ask {
+            Ask::One(offers, at) => {
+                for (index, offer) in offers.iter().enumerate().take(9) {
+                    let here = index == *at;
+                    let mark = strip().put(if here { "● " } else { "○ " }, if here { Role::Accent } else { Role::Muted });
+                    lines.push(cut(mark.put(offer.label.clone(), if here { Role::Text } else { Role::Muted }).line(), columns));
+                }
+                lines.push(Line::default());
+            }
+            Ask::Number { now, wanted, .. } => {
+                let number = strip().muted("instances  ").styled(format!(" {wanted} "), scene.theme.tag(Role::Accent));
+                lines.push(number.gap(3).muted(format!("now {now};  + −  or type a number")).line());
+                lines.push(Line::default());
+            }
+            Ask::Plain(_) | Ask::Typed { .. } => {}
+        }
+        let offers = self.offers();
+        for offer in &offers {
+            if offers.len() > 1 {
+                lines.push(strip().bold(offer.label.clone(), Role::Text).line());
+            }
+            lines.extend(plan_lines(scene.theme, &offer.lines, columns));
+        }
+        if let Some(offer) = offers.first() {
+            lines.push(Line::default());
+            for (at, text) in fold(&offer.undo, columns.saturating_sub(8)).into_iter().enumerate() {
+                lines.push(strip().cell(if at == 0 { "undo" } else { "" }, 8, Role::Muted).text(text).line());
+            }
+            lines.push(Line::default());
+            lines.push(strip().muted("same by command").line());
+            for offer in &offers {
+                lines.extend(command_line(scene.theme, &offer.same, columns));
+            }
+        }
+        if let Ask::Typed { name, field, .. } = &self.ask {
+            lines.push(Line::default());
+            let label = strip().text("type ").bold(name.clone(), Role::Danger).text(" to go on  ");
+            lines.push(field.shown(label, scene.theme, 24, true).line());
+        }
+        if let Step::Refused(problem) = &self.step {
+            lines.push(Line::default());
+            lines.extend(problem_lines(scene.theme, problem, columns));
+        }
+        let bottom = match (&self.step, self.is_ready()) {
+            (Step::Sending, _) => strip().status("◐", "asking the engine", Role::Accent).line(),
+            (_, true) => match &self.ask {
+                Ask::One(offers, _) if offers.len() > 1 => {
+                    foot(scene.theme, &[("↑ ↓", "choose"), ("Enter", self.word), ("Esc", "leave it")])
+                }
+                _ => foot(scene.theme, &[("Enter", self.word), ("Esc", "leave it")]),
+            },
+            (_, false) => foot(scene.theme, &[("Esc", "leave it")]),
+        };
+        (lines, bottom)
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// How many instances of the routed process are wanted.
+fn wanted(fleet: &Fleet, app: &AppId) -> u32 {
+    let Some(known) = fleet.apps.get(app) else {
+        return 1;
+    };
+    let planned = known
+        .routed
+        .and_then(|release| fleet.release(app, release))
+        .and_then(|release| release.blueprint.web())
+        .map(|web| web.replicas);
+    known.replicas.or(planned).unwrap_or(1)
+}
+
+fn routed(fleet: &Fleet, app: &AppId) -> Option<ReleaseId> {
+    fleet.apps.get(app).and_then(|app| app.routed)
+}
+
+fn release_word(release: Option<ReleaseId>) -> String {
+    release.map_or_else(|| "none".to_owned(), |release| format!("release {release}"))
+}
+
+fn rollbacks(fleet: &Fleet, app: &AppId) -> Vec<Offer> {
+    let now = routed(fleet, app);
+    let warm = fleet.apps.get(app).and_then(|app| app.warm).map(|(release, _)| release);
+    earlier_releases(fleet, app)
+        .map(|release| {
+            let is_warm = warm == Some(release.id);
+            let count = fleet.instances_of(app).filter(|it| it.wanted && Some(it.release) == now).count();
+            let mut lines = Vec::new();
+            if !is_warm && release.blueprint.web().is_some() {
+                let replicas = wanted(fleet, app);
+                lines.push(line(
+                    Sign::Add,
+                    super::super::words::many(replicas as usize, "instance"),
+                    format!("of release {}, from its kept files, proved before the switch", release.id),
+                ));
+            }
+            let route = format!(
+                "{} → release {}, all at once{}",
+                release_word(now),
+                release.id,
+                if is_warm { "; it still runs" } else { "" }
+            );
+            lines.push(line(Sign::Change, "route", route));
+            if count > 0 {
+                lines.push(line(
+                    Sign::Remove,
+                    super::super::words::many(count, "instance"),
+                    format!("of {}, drained, after its warm time", release_word(now)),
+                ));
+            }
+            Offer {
+                label: format!(
+                    "release {:<4} {}  {}",
+                    release.id,
+                    release.version,
+                    release.subject.as_deref().unwrap_or_default()
+                ),
+                lines,
+                undo: now.map_or_else(String::new, |now| format!("roll back to {now}")),
+                command: Command::Rollback { app: app.clone(), release: Some(release.id) },
+                same: format!("pilothouse rollback {app} {}", release.id),
+            }
+        })
+        .collect()
+}
+
+fn restart(fleet: &Fleet, app: &AppId) -> Offer {
+    let count = super::super::words::many(wanted(fleet, app) as usize, "instance");
+    let now = release_word(routed(fleet, app));
+    Offer {
+        label: app.to_string(),
+        lines: vec![
+            line(Sign::Add, count.clone(), format!("fresh, of {now}, proved before the switch")),
+            line(Sign::Change, "route", "to the fresh ones, all at once".to_owned()),
+            line(Sign::Remove, count, "the present ones, drained first".to_owned()),
+        ],
+        undo: "none is needed: the release stays the same; when the fresh ones fail, the present ones serve on".to_owned(),
+        command: Command::Restart { app: app.clone() },
+        same: format!("pilothouse restart {app}"),
+    }
+}
+
+fn stop(fleet: &Fleet, app: &AppId) -> Offer {
+    let count = fleet.instances_of(app).filter(|it| it.state.is_alive()).count();
+    let url = fleet.apps.get(app).and_then(|app| app.url.clone());
+    let mut lines = Vec::new();
+    if let Some(url) = url {
+        lines.push(line(Sign::Remove, "route", format!("{url} answers 503 from then on")));
+    }
+    lines.push(line(Sign::Remove, super::super::words::many(count, "instance"), "drained, then ended".to_owned()));
+    Offer {
+        label: app.to_string(),
+        lines,
+        undo: format!("U on the app, or pilothouse start {app}"),
+        command: Command::Stop { app: app.clone() },
+        same: format!("pilothouse stop {app}"),
+    }
+}
+
+fn start(fleet: &Fleet, app: &AppId) -> Offer {
+    let known = fleet.apps.get(app);
+    let release = known.and_then(|known| known.routed.or(known.asked));
+    Offer {
+        label: app.to_string(),
+        lines: vec![
+            line(
+                Sign::Add,
+                super::super::words::many(wanted(fleet, app) as usize, "instance"),
+                format!("of {}", release_word(release)),
+            ),
+            line(Sign::Change, "route", "to them once they are proved".to_owned()),
+        ],
+        undo: format!("X on the app, or pilothouse stop {app}"),
+        command: Command::Start { app: app.clone() },
+        same: format!("pilothouse start {app}"),
+    }
+}
+
+fn scale(app: &AppId, now: u32, wanted: u32) -> Offer {
+    let count = super::super::words::many(now.abs_diff(wanted) as usize, "instance");
+    let lines = match wanted.cmp(&now) {
+        std::cmp::Ordering::Greater => vec![line(Sign::Add, count, "proved before they get requests")],
+        std::cmp::Ordering::Less => vec![line(Sign::Remove, count, "out of routing first, then drained, then ended")],
+        std::cmp::Ordering::Equal => vec![line(Sign::Note, "nothing", "it is that number already")],
+    };
+    Offer {
+        label: app.to_string(),
+        lines,
+        undo: format!("scale back to {now}"),
+        command: Command::Scale { app: app.clone(), replicas: wanted },
+        same: format!("pilothouse scale {app} {wanted}"),
+    }
+}
+
+fn remove(fleet: &Fleet, app: &AppId) -> Offer {
+    let instances = fleet.instances_of(app).filter(|it| it.state.is_alive()).count();
+    let releases = fleet.releases.get(app).map_or(0, std::collections::BTreeMap::len);
+    let url = fleet.apps.get(app).and_then(|app| app.url.clone()).unwrap_or_else(|| "none".to_owned());
+    Offer {
+        label: app.to_string(),
+        lines: vec![
+            line(Sign::Remove, "route", url),
+            line(Sign::Remove, super::super::words::many(instances, "instance"), "drained, then ended"),
+            line(Sign::Remove, super::super::words::many(releases, "release"), "with their files, logs and build cache"),
+        ],
+        undo: "none: it can only be deployed again from its source".to_owned(),
+        command: Command::Remove { app: app.clone() },
+        same: format!("pilothouse remove {app}"),
+    }
+}
+
+fn cancel(fleet: &Fleet, id: DeploymentId) -> Option<Offer> {
+    let it = fleet.deployments.get(&id)?;
+    let kept = it
+        .from
+        .map_or_else(|| "nothing serves before it and nothing after it".to_owned(), |from| format!("release {from} serves on"));
+    Some(Offer {
+        label: format!("#{id}"),
+        lines: vec![
+            line(
+                Sign::Remove,
+                format!("{} {}", it.aim.word(), it.release),
+                format!("of {}, now {}; its build ends within 2 s, what it staged is undone", it.app, it.phase.word()),
+            ),
+            line(Sign::Note, "route", kept),
+        ],
+        undo: "deploy it again".to_owned(),
+        command: Command::Cancel { deployment: id },
+        same: format!("pilothouse cancel {id}"),
+    })
+}
