@@ -4,8 +4,9 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 
 use pilothouse::{
     agent,
-    cli::{self, Roles},
+    cli::{self, Parting, Roles, Showing},
     config::{Settings, load},
+    console::{self, action::Left, runtime::Start, state::Mode},
     engine, hosts,
     model::Problem,
     wire,
@@ -26,11 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn roles() -> Roles {
-    Roles {
-        run_engine: Arc::new(run_engine),
-        launch_engine: Arc::new(launch_engine),
-        run_console: Arc::new(|_| Err(Problem::internal("this build has no console"))),
-    }
+    Roles { run_engine: Arc::new(run_engine), launch_engine: Arc::new(launch_engine), run_console: Arc::new(run_console) }
 }
 
 /// Runs an engine with this machine's agent until it ends.
@@ -45,6 +42,22 @@ fn run_engine(settings: &Settings) -> Result<(), Problem> {
         tracing::error!(%problem, "the engine does not run");
     }
     ended
+}
+
+/// Shows the console on the engine that runs.
+fn run_console(settings: &Settings, showing: Showing) -> Result<Parting, Problem> {
+    let _log = log_to(&settings.state.root().join("console.log"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Problem::internal(format!("cannot start: {error}")))?;
+    let start = Start {
+        mode: if showing.demo { Mode::Demo } else { Mode::Own },
+        no_color: showing.no_color,
+        ..Start::own(cli::context::actor(), std::env::current_dir().unwrap_or_default())
+    };
+    let client = wire::engine::Client::new(settings.state.engine_socket());
+    let left = runtime.block_on(console::runtime::run(client, settings.config.console.clone(), start));
+    runtime.shutdown_background();
+    Ok(if left? == Left::RemoveDemo { Parting::RemoveDemo } else { Parting::Left })
 }
 
 /// Starts an engine in the background, in a session of its own.

@@ -142,7 +142,7 @@ impl Context<'_> {
 }
 
 /// Who sends commands: the login name.
-fn actor() -> String {
+pub fn actor() -> String {
     let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     named("USER").or_else(|| named("LOGNAME")).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }

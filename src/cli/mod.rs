@@ -55,7 +55,26 @@ pub struct Roles {
     /// Starts an engine in the background and returns as soon as its process exists.
     pub launch_engine: Role,
     /// Runs the console on a running engine until it is left.
-    pub run_console: Role,
+    pub run_console: Console,
+}
+
+/// The console as a role.
+pub type Console = Arc<dyn Fn(&Settings, Showing) -> Result<Parting, Problem> + Send + Sync>;
+
+/// How the console is to be shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Showing {
+    /// It is the demo's: leaving asks whether to keep or remove it.
+    pub demo: bool,
+    pub no_color: bool,
+}
+
+/// How the console was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    Left,
+    /// The demo is to be removed.
+    RemoveDemo,
 }
 
 /// How a command ended.
@@ -276,7 +295,7 @@ fn open_console(context: &Context<'_>) -> Result<Ended, Failed> {
         return Err(Failed::Usage(problem));
     }
     runtime()?.block_on(context.engine())?;
-    (context.roles.run_console)(&context.settings)?;
+    (context.roles.run_console)(&context.settings, Showing { demo: false, no_color: !context.output.has_colour() })?;
     Ok(Ended::Well)
 }
 

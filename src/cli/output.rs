@@ -46,6 +46,11 @@ impl Output {
         Self { json, quiet, colour, colour_err, closed: AtomicBool::new(false) }
     }
 
+    /// Whether standard output may have colours.
+    pub fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     /// Whether somebody can be asked: both ends are a terminal.
     pub fn can_ask() -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -107,7 +107,7 @@ fn header(state: &State, area: Rect, buf: &mut Buffer) {
         left = left.gap(2).muted(many(instances, "instance"));
     }
     let needs = needs(&state.world);
-    let tasks = fleet.tasks.values().filter(|task| task.state == TaskState::Running).count();
+    let tasks = fleet.tasks.values().filter(|task| task.state == TaskState::Running && task.deployment.is_some()).count();
     let mut right = strip();
     if !needs.is_empty() {
         let worst = needs.iter().map(|need| need.grade).min();

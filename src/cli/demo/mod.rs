@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Ended, Failed,
+    Ended, Failed, Parting, Showing,
     context::Context,
     deploy::odd,
     output::{Output, Tone},
@@ -87,8 +87,8 @@ impl Demo {
         if self.headless {
             return Ok(runtime()?.block_on(until_live(context, &deployments))?);
         }
-        (context.roles.run_console)(&context.settings)?;
-        if wants_removal(context) {
+        let showing = Showing { demo: true, no_color: !context.output.has_colour() };
+        if (context.roles.run_console)(&context.settings, showing)? == Parting::RemoveDemo {
             return Ok(runtime()?.block_on(removal::remove(context))?);
         }
         context.output.progress(&format!("it goes on; `{}` ends it", command(context, "demo --remove")));
@@ -179,17 +179,6 @@ fn tell(output: &Output, document: &Document) {
     }
     output.line(&format!("  load: at most {} requests per second to {}", document.load.per_second, document.load.app));
     output.line(&format!("  `{}` ends and removes it", document.next));
-}
-
-/// Asks at the end; who says nothing keeps it.
-fn wants_removal(context: &Context<'_>) -> bool {
-    if context.yes {
-        return false;
-    }
-    context.output.error_text("the demo runs on: keep it, or remove it with all that belongs to it? [k/r] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "r" | "R" | "remove")
 }
 
 /// `words` as a command on the demo, with the folder when it is not the usual one.
