@@ -285,7 +285,7 @@ fn a_build_that_fails_shows_its_last_lines() {
 fn a_build_that_never_ends_is_ended_by_its_limit() {
     let (engine, app) = serving();
     let app = app.build("echo begun; sleep 1000 & sleep 1001").tables("[build.limits]\ntime = \"2s\"\n").write();
-    let document = fails(&engine, &app, "failed", "2s");
+    let document = fails(&engine, &app, "failed", "2.0 s");
     assert!(document["took_ms"].as_u64().is_some_and(|took| took < 10_000), "{document:#}");
     no_sleepers(&engine);
 }
@@ -546,7 +546,7 @@ fn a_full_disk_stops_changes_and_never_what_serves() {
     let mut engine = Engine::absent();
     let disk = engine.home().join("s");
     fs::create_dir_all(&disk).expect("a folder");
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "none"]).arg(&disk).status();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=400m", "none"]).arg(&disk).status();
     if !has("the right to mount a small disk", "run as root", mounted.is_ok_and(|status| status.success())) {
         return;
     }

@@ -11,7 +11,7 @@ use crate::support::{
     http::{self, Poll},
     postgres::Postgres,
     processes,
-    wait::{has, is_installed, seconds},
+    wait::{has, is_installed, seconds, until_some},
 };
 
 #[test]
@@ -267,10 +267,12 @@ impl Story {
 
 /// The port of the edge's first plain listener.
 fn edge_port(engine: &Engine) -> String {
-    let status = engine.json(&["engine", "status"]).document();
-    let http = &status["edge"]["http"];
-    let address = http.as_array().and_then(|list| list.first()).unwrap_or(http);
-    let address = address.as_str().unwrap_or_else(|| panic!("the edge's address: {status:#}"));
+    let address = until_some(
+        "the edge tells its address",
+        seconds(20),
+        || engine.json(&["engine", "status"]).document()["edge"]["http"][0].as_str().map(str::to_owned),
+        || engine.engine_output(),
+    );
     address.rsplit(':').next().expect("a port").trim_end_matches('/').to_owned()
 }
 
