@@ -171,7 +171,9 @@ fn instances(scene: &Scene<'_>, app: &App, columns: usize) -> Vec<Line<'static>>
         return Vec::new();
     }
     let strip = || Strip::new(scene.theme);
-    let right = strip().muted(if columns >= 64 { "address           restarts   cpu    mem" } else { "restarts   cpu    mem" });
+    let addressed = columns >= 58;
+    let begin = if addressed { strip().cell("address", 17, Role::Muted) } else { strip() };
+    let right = begin.right("cpu", 5, Role::Muted).right("mem", 8, Role::Muted);
     let mut lines = vec![Line::default(), heading(scene.theme, "INSTANCES", right, columns)];
     for instance in all {
         let mark = marks::instance(instance);
@@ -187,23 +189,21 @@ fn instances(scene: &Scene<'_>, app: &App, columns: usize) -> Vec<Line<'static>>
             health => name.gap(1).put(health.word(), marks::health(health)),
         };
         let mut right = strip();
-        if columns >= 64 {
+        if addressed {
             let address = instance.address.map(|address| address.to_string()).unwrap_or_default();
-            right = right.cell(&address, 16, Role::Muted);
+            right = right.cell(&address, 17, Role::Muted);
         }
-        let restarts = if instance.restarts == 0 { "–".to_owned() } else { instance.restarts.to_string() };
-        right = right.right(&restarts, 4, if instance.restarts > 0 { Role::Warn } else { Role::Muted });
         right = match sample.and_then(|sample| sample.cpu_percent) {
-            Some(cpu) => right.figure(&format!("{cpu:.0}"), "%", 6, Role::Text),
-            None => right.right("–", 6, Role::Muted),
+            Some(cpu) => right.figure(&format!("{cpu:.0}"), "%", 5, Role::Text),
+            None => right.right("–", 5, Role::Muted),
         };
         right = match sample {
             Some(sample) => {
                 let text = Bytes(sample.memory).to_string();
                 let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
-                right.figure(number, &format!(" {unit}"), 7, Role::Text)
+                right.figure(number, &format!(" {unit}"), 8, Role::Text)
             }
-            None => right.right("–", 7, Role::Muted),
+            None => right.right("–", 8, Role::Muted),
         };
         lines.push(name.with_right(right, columns));
         if let Some(exit) = instance.last_exit.as_ref().filter(|exit| instance.restarts > 0 || !exit.is_success()) {
@@ -212,6 +212,10 @@ fn instances(scene: &Scene<'_>, app: &App, columns: usize) -> Vec<Line<'static>>
                 exit.words(),
                 if scene.absolute { scene.clock(exit.at) } else { format!("{} ago", scene.time(exit.at)) }
             );
+            let text = match instance.restarts {
+                0 => text,
+                count => format!("{text}, {}", super::super::words::many(count as usize, "restart")),
+            };
             let role = if instance.state.is_alive() && instance.wanted { Role::Warn } else { Role::Muted };
             lines.push(cut(strip().gap(2).put(text, role).line(), columns));
         }

@@ -328,7 +328,7 @@ fn lines(scene: &Scene<'_>, host: &Host, columns: usize, high: usize) -> Vec<Lin
     let Some(last) = history.back() else {
         return lines;
     };
-    let wide = columns.saturating_sub(46).clamp(8, 100);
+    let wide = columns.saturating_sub(46).clamp(8, 60);
     let meter = |label: &str, percent: Option<f64>, spark: String, about: String| {
         let value = percent.map_or("–".to_owned(), |percent| format!("{percent:.0}"));
         let role = loaded(percent.unwrap_or(0.0));
@@ -400,7 +400,9 @@ fn cpu_chart<'a>(
         return Vec::new();
     }
     let points: Vec<(f64, f64)> = samples.iter().map(|(at, cpu)| ((at.0 - first.0.0) as f64 / length, *cpu)).collect();
-    let tick = |part: f64| (part, clock(Timestamp(first.0.0 + (part * length) as i64), scene.world.offset_s)[..5].to_owned());
+    let digits = if length < 600_000.0 { 8 } else { 5 };
+    let tick =
+        |part: f64| (part, clock(Timestamp(first.0.0 + (part * length) as i64), scene.world.offset_s)[..digits].to_owned());
     let ticks = [tick(0.0), tick(0.25), tick(0.5), tick(0.75), (1.0, "now".to_owned())];
     let top = samples.iter().map(|sample| sample.1).fold(0.0, f64::max);
     let asked = Chart {

@@ -161,9 +161,9 @@ pub fn pulse(logs: &Logs, scene: &Scene<'_>, columns: usize) -> Line<'static> {
     let (Some(first), Some(last)) = (logs.pulse.front(), logs.pulse.back()) else {
         return Line::default();
     };
-    let wide = columns.saturating_sub(34) as i64;
     let length = last.second - first.second + 1;
-    if length < 10 || wide < 20 {
+    let wide = (columns.saturating_sub(34) as i64).min(length);
+    if wide < 10 {
         return Line::default();
     }
     let (mut all, mut errors) = (vec![0_u32; wide as usize], vec![0_u32; wide as usize]);
@@ -173,7 +173,7 @@ pub fn pulse(logs: &Logs, scene: &Scene<'_>, columns: usize) -> Line<'static> {
         errors[at.min(wide as usize - 1)] += beat.errors;
     }
     let top = all.iter().copied().max().unwrap_or(1).max(1);
-    let mut strip = Strip::new(scene.theme).gap(1).cell("errors", 8, Role::Muted);
+    let mut strip = Strip::new(scene.theme).gap(1).cell("lines", 8, Role::Muted);
     for (all, errors) in all.into_iter().zip(errors) {
         let step = if all == 0 { " " } else { STEPS[((all * 6).div_ceil(top) as usize).min(6)] };
         strip = if errors > 0 {

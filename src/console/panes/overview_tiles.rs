@@ -367,7 +367,7 @@ pub fn traffic(scene: &Scene<'_>, columns: usize, rows: usize) -> Lines {
         .map(|n| {
             let at = f64::from(n) / 4.0;
             let time = crate::model::units::Timestamp(first.0.0 + (at * length) as i64);
-            (at, clock(time, scene.world.offset_s)[..5].to_owned())
+            (at, clock(time, scene.world.offset_s)[..if length < 600_000.0 { 8 } else { 5 }].to_owned())
         })
         .chain([(1.0, "now".to_owned())])
         .collect();

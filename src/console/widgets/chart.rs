@@ -26,7 +26,12 @@ const LABEL: usize = 6;
 
 /// Lines of the chart, `rows` high with its axis, `columns` wide; empty when there is no room for one.
 pub fn chart(theme: &Theme, chart: &Chart<'_>, columns: usize, rows: usize) -> Vec<Line<'static>> {
-    let (plot_wide, plot_high) = (columns.saturating_sub(LABEL + 1), rows.saturating_sub(2));
+    let plot_wide = columns.saturating_sub(LABEL + 1);
+    // An odd number of rows has a middle, whose label is a round half.
+    let plot_high = match rows.saturating_sub(2) {
+        high if high >= 5 && high.is_multiple_of(2) => high - 1,
+        high => high,
+    };
     if plot_wide < 8 || plot_high < 2 {
         return Vec::new();
     }
@@ -40,9 +45,7 @@ pub fn chart(theme: &Theme, chart: &Chart<'_>, columns: usize, rows: usize) -> V
         let mut strip = Strip::new(theme).right(&label, LABEL - 1, Role::Muted).gap(1).put("│", Role::Faint);
         let mut x = 0;
         while x < plot_wide {
-            if row == 0
-                && let Some((_, label)) = markers.iter().find(|(at, _)| *at == x)
-            {
+            if let Some((_, label)) = markers.iter().find(|(at, label)| *at == x && row == label_row(&dots, *at, label)) {
                 let text = fit(&format!("╎ {label}"), plot_wide - x).into_owned();
                 let free = (x..x + width(&text)).all(|x| cells[x] == 0);
                 if free {
@@ -63,6 +66,12 @@ pub fn chart(theme: &Theme, chart: &Chart<'_>, columns: usize, rows: usize) -> V
     lines.push(Strip::new(theme).gap(LABEL).put(format!("└{}", "─".repeat(plot_wide)), Role::Faint).line());
     lines.push(axis(theme, chart.ticks, plot_wide));
     lines
+}
+
+/// The first row in which a marker's label hides no dot; past the last one when there is none.
+fn label_row(dots: &[Vec<u8>], at: usize, label: &str) -> usize {
+    let end = at + width(label) + 2;
+    dots.iter().position(|cells| cells.iter().take(end).skip(at).all(|dots| *dots == 0)).unwrap_or(dots.len())
 }
 
 fn column(at: f64, wide: usize) -> usize {
@@ -104,11 +113,11 @@ fn plot(chart: &Chart<'_>, top: f64, wide: usize, high: usize) -> Vec<Vec<u8>> {
 }
 
 fn scale_label(chart: &Chart<'_>, top: f64, row: usize, high: usize) -> String {
-    let every = if high >= 9 { 3 } else { high - 1 };
     if row == high - 1 {
         return (chart.show)(0.0);
     }
-    if !row.is_multiple_of(every) || high - 1 - row < every.min(2) {
+    let middle = !high.is_multiple_of(2) && high >= 5 && row == high / 2;
+    if row != 0 && !middle {
         return String::new();
     }
     (chart.show)(top * (1.0 - row as f64 / (high as f64 - 1.0)))
