@@ -48,6 +48,8 @@ impl Script {
 
     pub fn theme(mut self, theme: Theme) -> Self {
         self.state.theme = theme;
+        let effects = self.state.settle();
+        self.effects.extend(effects);
         self
     }
 

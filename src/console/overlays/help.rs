@@ -9,7 +9,7 @@ use crate::{
         theme::Role,
         widgets::{
             form::Field,
-            strip::{Strip, cut},
+            strip::{Strip, cut, fold},
         },
         world::Scene,
     },
@@ -63,12 +63,13 @@ impl Help {
                     continue;
                 }
                 let bound = if bound.is_empty() { "by :".to_owned() } else { bound.join(" ") };
-                let line = strip()
-                    .gap(1)
-                    .cell_styled(&bound, 15, scene.theme.style(Role::Accent))
-                    .cell(row.word, 17, Role::Text)
-                    .muted(row.help);
-                rows.push(cut(line.line(), columns));
+                for (at, text) in fold(row.help, columns.saturating_sub(30).max(12)).into_iter().enumerate() {
+                    let line = match at {
+                        0 => strip().gap(1).cell(&bound, 13, Role::Accent).cell(row.word, 16, Role::Text),
+                        _ => strip().gap(30),
+                    };
+                    rows.push(cut(line.muted(text).line(), columns));
+                }
             }
             if !rows.is_empty() {
                 if !all.is_empty() {
