@@ -307,7 +307,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
 }
 
 /// The definition of the whole line, for completions and tests.
-fn definition() -> clap::Command {
+pub fn definition() -> clap::Command {
     Line::command()
 }
 

@@ -70,7 +70,7 @@ pub fn as_arguments(settings: &Settings, environment: &Environment) -> Vec<Strin
     let inherited = flat(&config(&bare, environment).unwrap_or_default());
     for (key, value) in flat(&settings.config) {
         if inherited.get(&key) != Some(&value) {
-            arguments.extend(["--set".to_owned(), format!("{key}={}", as_text(&value))]);
+            arguments.extend(["--set".to_owned(), format!("{key}={}", with_unit(&key, &value))]);
         }
     }
     arguments
@@ -152,9 +152,9 @@ pub fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "_").to_ascii_uppercase())
 }
 
-/// Every setting by its dotted key, with its default.
-pub fn known() -> BTreeMap<String, String> {
-    flat(&ConfigFile::default()).iter().map(|(key, value)| (key.clone(), as_text(value))).collect()
+/// Every setting by its dotted key.
+pub fn known() -> Vec<String> {
+    flat(&ConfigFile::default()).into_keys().collect()
 }
 
 /// `config` with one setting from text; `place` is where it was said.
@@ -210,6 +210,12 @@ fn as_text(value: &toml::Value) -> String {
         toml::Value::Array(items) => items.iter().map(as_text).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
+}
+
+/// `value` as it is read again: a span, which is held as a number, with its unit.
+fn with_unit(key: &str, value: &toml::Value) -> String {
+    let text = as_text(value);
+    if set(&ConfigFile::default(), key, &text, "").is_ok() { text } else { format!("{text}ms") }
 }
 
 fn as_table(config: &ConfigFile) -> toml::Table {
@@ -343,7 +349,15 @@ mod tests {
         let environment = world(&[("PILOTHOUSE_EDGE_THREADS", "2")]);
         let flags = Flags {
             state: Some("/s".into()),
-            set: vec!["edge.threads=0".to_owned(), "edge.http=127.0.0.1:9000".to_owned(), "console.theme=pilot-light".to_owned()],
+            set: [
+                "edge.threads=0",
+                "edge.http=127.0.0.1:9000",
+                "console.theme=pilot-light",
+                "engine.grace=90s",
+                "logs.rotate_at=1M",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             ..Flags::default()
         };
         let first = load_from(&flags, &environment).unwrap();
