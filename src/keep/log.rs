@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::PathBuf,
 };
 
@@ -101,8 +101,21 @@ impl Log {
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.folder.join("current"))?;
             self.size = file.metadata()?.len();
             self.file = Some(file);
+            self.mend();
         }
         Ok(())
+    }
+
+    /// Ends a record that a keeper was killed in the middle of: what comes now must not become a part of it.
+    fn mend(&mut self) {
+        let end = self.size.checked_sub(1).and_then(|at| {
+            let mut last = [0];
+            File::open(self.folder.join("current")).ok()?.read_exact_at(&mut last, at).ok()?;
+            Some(last[0])
+        });
+        if end.is_some_and(|byte| byte != b'\n') && self.file.as_mut().is_some_and(|file| file.write_all(b"\n").is_ok()) {
+            self.size += 1;
+        }
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -154,6 +167,16 @@ mod tests {
             line.starts_with(&format!("{}/{} ", n / 10, n % 10))
         }));
         assert!(!folder.path().join("3").exists());
+    }
+
+    #[test]
+    fn a_torn_record_does_not_swallow_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("current"), "7 o whole\n8 o to").unwrap();
+        let mut log = Log::open(folder.path().into(), 4096, 2);
+        log.say("started");
+        log.flush();
+        assert_eq!(texts(folder.path().join("current")), ["whole", "to", "started"]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// How often is looked: two system calls, and one more per keeper only when something has changed.
-const EVERY: Duration = Duration::from_millis(100);
+const EVERY: Duration = Duration::from_millis(150);
 /// Everything is looked at so often in any case.
 const FULLY_EVERY: Duration = Duration::from_secs(5);
 
