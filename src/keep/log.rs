@@ -23,6 +23,8 @@ pub(super) struct Log {
     waiting: Vec<u8>,
     lines: u64,
     dropped: u64,
+    /// Time of the last one of them.
+    dropped_at: i64,
     /// Times never go back within a file, also when the clock does.
     last: i64,
 }
@@ -39,6 +41,7 @@ impl Log {
             waiting: Vec::new(),
             lines: 0,
             dropped: 0,
+            dropped_at: 0,
             last: 0,
         };
         // An absent file is tried again at each flush.
@@ -67,7 +70,7 @@ impl Log {
         }
         match self.append() {
             Ok(()) => self.dropped = 0,
-            Err(_) => self.dropped += self.lines,
+            Err(_) => (self.dropped, self.dropped_at) = (self.dropped + self.lines, self.last),
         }
         self.waiting.clear();
         self.lines = 0;
@@ -81,7 +84,7 @@ impl Log {
         let mut records = Vec::new();
         if self.dropped > 0 {
             let told = format!("{} lines were lost: the log could not be written", self.dropped);
-            write_record(self.last, Stream::Keeper, told.as_bytes(), &mut records);
+            write_record(self.dropped_at, Stream::Keeper, told.as_bytes(), &mut records);
         }
         let Some(file) = &mut self.file else {
             return Err(io::ErrorKind::NotFound.into());
