@@ -68,9 +68,11 @@ impl Log {
         if self.waiting.is_empty() {
             return;
         }
-        match self.append() {
-            Ok(()) => self.dropped = 0,
-            Err(_) => (self.dropped, self.dropped_at) = (self.dropped + self.lines, self.last),
+        if self.append().is_ok() {
+            self.dropped = 0;
+        } else {
+            self.dropped += self.lines;
+            self.dropped_at = self.last;
         }
         self.waiting.clear();
         self.lines = 0;
