@@ -140,7 +140,7 @@ fn a_rollback_returns_to_the_release_before() {
 #[test]
 fn scale_changes_how_many_answer() {
     let engine = Engine::start();
-    engine.deploy_live(&App::sample(engine.home(), "shop"));
+    engine.deploy_live(&App::sample(engine.home(), "shop").env("SAMPLE_LATENCY", "20ms").write());
     let poll = engine.poll("shop");
     let running = |count: u64| {
         engine.await_status("shop", &format!("{count} instances run"), |status| status["running"][0]["instances"] == count)
@@ -148,10 +148,16 @@ fn scale_changes_how_many_answer() {
     let ran = engine.json(&["scale", "shop", "3"]);
     assert_eq!(ran.code, Some(0), "{ran}");
     running(3);
-    let answers = || engine.get("shop", "/version").json()["instance"].to_string();
+    // Requests at the same time: one after the other may all go to the fastest instance.
+    let url = engine.url("shop") + "/version";
+    let ask = || http::get(&url).expect("the edge answers").json()["instance"].to_string();
     let mut seen = std::collections::BTreeSet::new();
-    until("all three answer", seconds(10), || {
-        seen.insert(answers());
+    until("all three answer", seconds(20), || {
+        let several = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..9).map(|_| scope.spawn(ask)).collect();
+            clients.into_iter().map(|client| client.join().expect("a client does not panic")).collect::<Vec<_>>()
+        });
+        seen.extend(several);
         seen.len() == 3
     });
     let ran = engine.json(&["scale", "shop", "1"]);
