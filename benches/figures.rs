@@ -213,7 +213,7 @@ fn console() {
     for _ in 0..ROUNDS {
         let from = Instant::now();
         let mut terminal = Terminal::start(120, 40, &["--state", &state]);
-        spin(|| terminal.text().contains("Overview"));
+        spin(|| terminal.text().contains("2 Apps"));
         frames.push(from.elapsed().as_secs_f64() * 1000.0);
         spin(|| terminal.text().contains("shop"));
         for round in 0..20 {

@@ -7,13 +7,13 @@ use crate::support::{
     engine::Engine,
     http, processes,
     terminal::Terminal,
-    wait::{seconds, until},
+    wait::{seconds, until, until_some},
 };
 
 /// Opens the console on a test's engine.
 fn open(engine: &Engine, columns: u16, rows: u16) -> Terminal {
     let terminal = Terminal::start(columns, rows, &["--state", engine.state().to_str().expect("text")]);
-    terminal.await_text("Overview");
+    terminal.await_text("2 Apps");
     terminal
 }
 
@@ -29,11 +29,12 @@ fn a_deploy_by_keys_ends_in_a_page() {
     terminal.keys("\r");
     terminal.await_screen("the plan", seconds(20), |screen| screen.to_lowercase().contains("plan") && screen.contains("shop"));
     terminal.keys("\r");
-    until("the page answers", seconds(30), || {
+    let answers = || {
         let status = engine.json(&["status", "shop"]);
         let url = (status.code == Some(0)).then(|| status.document()["url"].as_str().map(str::to_owned)).flatten();
-        url.is_some_and(|url| http::get(&url).is_ok_and(|page| page.status == 200 && page.body.contains("shop v1")))
-    });
+        url.filter(|url| http::get(url).is_ok_and(|page| page.status == 200 && page.body.contains("shop v1")))
+    };
+    until_some("the page answers", seconds(30), answers, || terminal.text());
     terminal.keys("\x1b\x1b2");
     terminal
         .await_screen("the app is shown serving", seconds(10), |screen| screen.contains("shop") && screen.contains("serving"));
@@ -68,13 +69,12 @@ fn a_terminal_too_small_says_so_and_is_right_again_when_it_grows() {
     let engine = Engine::start();
     let mut terminal = open(&engine, 80, 24);
     terminal.resize(20, 5);
-    terminal.await_screen("something is still said", seconds(5), |screen| {
-        !screen.trim().is_empty() && !screen.contains("Overview  ")
-    });
+    terminal
+        .await_screen("something is still said", seconds(5), |screen| !screen.trim().is_empty() && !screen.contains("2 Apps"));
     terminal.keys("jk?:\x1b\x1b");
     assert!(processes::is_alive(terminal.pid()));
     terminal.resize(200, 60);
-    terminal.await_text("Overview");
+    terminal.await_text("2 Apps");
     quit(&mut terminal);
 }
 
