@@ -141,7 +141,8 @@ fn prune_app(app: &AppId, fleet: &Fleet) -> PruneWork {
     }
 }
 
-/// Releases whose files may go: beyond the number to keep, never one that serves, is asked for, warm, or deploying.
+/// Releases whose files may go: beyond the number to keep, never one that serves, is asked for, warm, deploying,
+/// or the newest of all.
 ///
 /// What stays is what `releases` lists and `rollback` accepts.
 pub fn prunable<'a>(app: &AppId, fleet: &'a Fleet, now: Timestamp) -> Vec<&'a Release> {
@@ -157,11 +158,19 @@ pub fn prunable<'a>(app: &AppId, fleet: &'a Fleet, now: Timestamp) -> Vec<&'a Re
     };
     let in_use = |release: &Release| fleet.instances_of(app).any(|instance| instance.release == release.id);
     let named = |release: &Release| [entry.routed, entry.previous, warm].contains(&Some(release.id));
+    // Whatever came of it: its logs tell why, and `next` points to them.
+    let newest = releases.keys().next_back().copied();
     let proved = releases.values().rev().filter(|release| release.proved_at.is_some());
     let kept: Vec<_> = proved.take(keep).map(|release| release.id).collect();
     releases
         .values()
-        .filter(|release| !named(release) && !kept.contains(&release.id) && !deploying(release) && !in_use(release))
+        .filter(|release| {
+            Some(release.id) != newest
+                && !named(release)
+                && !kept.contains(&release.id)
+                && !deploying(release)
+                && !in_use(release)
+        })
         .collect()
 }
 
