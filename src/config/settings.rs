@@ -22,7 +22,7 @@ pub struct ConfigFile {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdgeSettings {
-    /// Addresses for plain HTTP. Empty: the first free port from 8080 on 127.0.0.1 and, where there is one, on [::1].
+    /// Addresses for plain HTTP. Empty: the first free port from 8080 on 127.0.0.1 and, where there is one, on `[::1]`.
     #[schemars(with = "Vec<String>")]
     pub http: Vec<SocketAddr>,
     /// Threads that serve; 0: one per core.

@@ -67,7 +67,7 @@ fn remember(file: &Path, asked: &[SocketAddr], listeners: Listeners) -> Result<L
     Ok(listeners)
 }
 
-/// The first port from 8080 that is free on 127.0.0.1 and, where there is one, on [::1].
+/// The first port from 8080 that is free on 127.0.0.1 and, where there is one, on `[::1]`.
 fn first_free(threads: usize) -> Result<Listeners, Problem> {
     for port in FIRST_PORT..FIRST_PORT + PORTS {
         let four = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
