@@ -46,12 +46,12 @@ pub(super) async fn edge(tools: Tools) {
     let mut known = EdgeStatus::default();
     loop {
         ticks.tick().await;
-        if let Err(problem) = super::orders::edge::ensure(&tools).await {
-            tracing::error!(%problem, "the edge cannot be started");
-        }
-        known = match super::orders::edge::status(&tools, known.up).await {
-            Some(status) => status,
-            None => EdgeStatus { up: false, ..known },
+        known = match super::orders::edge::tended(&tools).await {
+            Ok(status) => EdgeStatus { up: true, ..status },
+            Err(problem) => {
+                tracing::error!(%problem, "the edge does not answer");
+                EdgeStatus { up: false, ..known }
+            }
         };
         if tools.reports.send(Report::Edge(known.clone())).await.is_err() {
             return;

@@ -16,6 +16,8 @@ use crate::{
     wire::engine,
 };
 
+/// Longest wait for a new engine's edge.
+const EDGE: Duration = Duration::from_secs(15);
 /// Longest wait for an engine to end.
 const END: Duration = Duration::from_secs(20);
 /// The same when all instances end first, each with its own limits.
@@ -114,7 +116,16 @@ impl Engine {
 }
 
 async fn start(context: &Context<'_>) -> Result<Ended, Problem> {
-    let status = context.engine().await?.status().await?;
+    let client = context.engine().await?;
+    let deadline = Instant::now() + EDGE;
+    // An engine without its edge cannot give anybody an address.
+    let status = loop {
+        let status = client.status().await?;
+        if status.edge.up || Instant::now() >= deadline {
+            break status;
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
     show(context, Document::of(status));
     Ok(Ended::Well)
 }

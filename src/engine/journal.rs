@@ -206,6 +206,11 @@ impl Blobs {
         Ok(Env(bytes.and_then(|bytes| serde_json::from_slice::<BTreeMap<_, _>>(&bytes).ok()).unwrap_or_default()))
     }
 
+    /// Whether something can be written now: better a refusal at once than a command that waits for space.
+    pub async fn probe(&self) -> Result<(), Problem> {
+        on_store(&self.store, |store| store.put_blob("probe", &[])).await
+    }
+
     pub async fn remove(&self, prefix: String) -> Result<(), Problem> {
         on_store(&self.store, move |store| store.remove_blobs(&prefix)).await
     }

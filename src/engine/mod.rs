@@ -139,7 +139,7 @@ fn lock(settings: &Settings) -> Result<File, Problem> {
     let path = settings.state.lock();
     let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = file.map_err(|error| unusable(settings, &error))?;
-    if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+    if !is_locked(&file) {
         let mut pid = String::new();
         let _ = file.read_to_string(&mut pid);
         return Err(Problem::conflict(format!("an engine with pid {} runs on this state folder already", pid.trim()))
@@ -153,6 +153,17 @@ fn lock(settings: &Settings) -> Result<File, Problem> {
     };
     write(&mut file).map_err(|error| unusable(settings, &error))?;
     Ok(file)
+}
+
+/// Locks the file. A child that an engine was killed while starting holds its lock for some milliseconds more.
+fn is_locked(file: &File) -> bool {
+    for _ in 0..20 {
+        if rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    false
 }
 
 /// What was seen by the engine before is not known any more; what was wanted is.
@@ -193,6 +204,7 @@ fn control(
         gate: Arc::new(NoGate),
         placer: Arc::new(OnlyHost),
         builds: Arc::new(Semaphore::new(settings.config.engine.builds.max(1))),
+        is_surveyed: is_surveyed.clone(),
     });
     let instances: Arc<dyn Controller> =
         Arc::new(Instances { hub: hub.clone(), orders: orders.clone(), is_surveyed: is_surveyed.clone() });

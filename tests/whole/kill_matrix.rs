@@ -98,6 +98,18 @@ fn tell(environment: &[(&str, &str)], story: &[(&str, Deed)]) -> Result<(End, To
         if known.len() != number + 1 {
             return Err(format!("{deed}: {known:?}"));
         }
+        // The next deed begins when the upkeep after this one is done: else its steps depend on luck.
+        while !is_at_rest(&engine) {
+            if engine.ended().is_some() {
+                told.deaths += 1;
+                engine.set(&[]);
+                engine.run_engine();
+            }
+            if from.elapsed() > seconds(60) {
+                return Err(format!("{deed}: no rest\n{}", engine.engine_output()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
     // Killed after the last outcome that anybody waits for: what follows is the engine's own upkeep.
     revive(&mut engine, &mut told);
@@ -146,6 +158,19 @@ fn deployments(engine: &Engine) -> BTreeMap<String, String> {
     let fleet = engine.snapshot();
     let list = fleet["deployments"].as_object().cloned().unwrap_or_default();
     list.into_iter().map(|(id, deployment)| (id, deployment["phase"].as_str().unwrap_or_default().to_owned())).collect()
+}
+
+/// Whether every instance serves or is kept warm.
+fn is_at_rest(engine: &Engine) -> bool {
+    let fleet = engine.snapshot();
+    let app = &fleet["apps"]["shop"];
+    let (pool, warm) = (&app["pool"], &app["warm"][0]);
+    fleet["instances"].as_object().is_some_and(|instances| {
+        instances.iter().all(|(id, one)| {
+            let is_pooled = pool.as_array().is_some_and(|pool| pool.iter().any(|pooled| pooled == id.as_str()));
+            is_pooled || (!warm.is_null() && one["release"] == *warm && one["wanted"] == true)
+        })
+    })
 }
 
 fn is_over(phase: &str) -> bool {

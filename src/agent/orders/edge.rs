@@ -44,17 +44,8 @@ pub async fn ensure(tools: &Tools) -> Result<(), Problem> {
     keepers::launch(settings, KEEPER, &spec, &labels).await.map(|_| ())
 }
 
-/// How the edge is; absent when it does not answer. One that was up gets a second chance: it may be busy.
-pub async fn status(tools: &Tools, was_up: bool) -> Option<EdgeStatus> {
-    match tools.edge.status().await {
-        Ok(status) => Some(EdgeStatus { up: true, ..status }),
-        Err(_) if was_up => tools.edge.status().await.ok().map(|status| EdgeStatus { up: true, ..status }),
-        Err(_) => None,
-    }
-}
-
-/// An edge that answers, started if need be.
-async fn awaited(tools: &Tools) -> Result<EdgeStatus, Problem> {
+/// How the edge is, which is started if need be and waited for.
+pub async fn tended(tools: &Tools) -> Result<EdgeStatus, Problem> {
     ensure(tools).await?;
     let deadline = tokio::time::Instant::now() + STARTING;
     loop {
@@ -71,7 +62,7 @@ async fn awaited(tools: &Tools) -> Result<EdgeStatus, Problem> {
 /// Puts a table in force.
 pub async fn route(tools: &Tools, table: &RouteTable) -> Outcome {
     let put = async {
-        let status = awaited(tools).await?;
+        let status = tended(tools).await?;
         let generation = tools.edge.put_table(table).await?;
         // Whoever proves next wants to say under which address.
         let _ = tools.reports.send(Report::Edge(EdgeStatus { up: true, generation, ..status })).await;
@@ -83,7 +74,7 @@ pub async fn route(tools: &Tools, table: &RouteTable) -> Outcome {
 /// Has the edge prove by a request that a release answers.
 pub async fn prove(tools: &Tools, request: &ProofRequest, cancel: &CancellationToken) -> Outcome {
     let prove = async {
-        awaited(tools).await?;
+        tended(tools).await?;
         tools.edge.prove(request).await
     };
     tokio::select! {

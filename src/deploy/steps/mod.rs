@@ -161,7 +161,9 @@ pub fn prunable<'a>(app: &AppId, fleet: &'a Fleet, now: Timestamp) -> Vec<&'a Re
     // Whatever came of it: its logs tell why, and `next` points to them.
     let newest = releases.keys().next_back().copied();
     let proved = releases.values().rev().filter(|release| release.proved_at.is_some());
-    let kept: Vec<_> = proved.take(keep).map(|release| release.id).collect();
+    // The newest ones stay whatever became of them: somebody will want to read why.
+    let newest = releases.keys().rev().take(keep).copied();
+    let kept: Vec<_> = proved.take(keep).map(|release| release.id).chain(newest).collect();
     releases
         .values()
         .filter(|release| {

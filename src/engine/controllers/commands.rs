@@ -75,6 +75,9 @@ impl Commands {
         if let Some(answer) = known {
             return Ok(answer);
         }
+        if !matches!(request.command, Command::Plan(_)) {
+            self.hub.blobs().probe().await?;
+        }
         let who = Who { actor: request.actor, origin: request.origin, key: request.idempotency_key };
         match request.command {
             Command::Deploy(wanted) => self.deploy(who, wanted).await,

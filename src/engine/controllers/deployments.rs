@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -44,6 +47,8 @@ pub struct Deployments {
     pub gate: Arc<dyn Gate>,
     pub placer: Arc<dyn Placer>,
     pub builds: Arc<Semaphore>,
+    /// True once the agent has told of everything that it found.
+    pub is_surveyed: watch::Receiver<bool>,
 }
 
 #[async_trait]
@@ -80,6 +85,7 @@ impl Controller for Deployments {
 impl Deployments {
     /// Goes on with a deployment from wherever it is until it is over. The same after a command and after a crash.
     async fn drive(&self, id: DeploymentId) -> Result<(), Problem> {
+        self.begin_again(id).await?;
         let (mut deployment, _) = self.seen(id).await?;
         let mut deadline = Instant::now() + deployment.remaining.duration();
         loop {
@@ -111,6 +117,21 @@ impl Deployments {
             let _ = self.orders.route(&key, &CancellationToken::new()).await;
         }
         Ok(())
+    }
+
+    /// After a crash of the host, what was started is gone: those steps, and what was proved by them, are done again.
+    async fn begin_again(&self, id: DeploymentId) -> Result<(), Problem> {
+        let (deployment, _) = self.seen(id).await?;
+        if !deployment.steps.iter().any(|step| step.name.starts_with("start/")) {
+            return Ok(());
+        }
+        let mut surveyed = self.is_surveyed.clone();
+        let _ = surveyed.wait_for(|is| *is).await;
+        let lost = self.hub.look(move |fleet| lost_starts(fleet, &deployment)).await;
+        if lost.is_empty() {
+            return Ok(());
+        }
+        self.revise(id, move |deployment| forget_lost(deployment, &lost)).await
     }
 
     async fn seen(&self, id: DeploymentId) -> Result<(Deployment, Option<Blueprint>), Problem> {
@@ -331,6 +352,31 @@ impl Deployments {
 fn started_by(step: &str) -> Option<InstanceId> {
     let rest = step.strip_prefix("start/")?;
     rest.rsplit_once('/').map(|(_, instance)| InstanceId(instance.to_owned()))
+}
+
+/// Instances that a deployment has started and that do not run any more.
+fn lost_starts(fleet: &Fleet, deployment: &Deployment) -> Vec<InstanceId> {
+    let is_begun = !matches!(deployment.phase, Phase::Aborting) && !deployment.is_over();
+    let started = deployment.steps.iter().filter(|step| is_begun && step.state == StepState::Succeeded);
+    started
+        .filter_map(|step| started_by(&step.name))
+        .filter(|instance| fleet.instances.get(instance).is_none_or(|known| !known.state.is_alive()))
+        .collect()
+}
+
+/// Staging begins again, whatever phase it had come to: routing was not proved, or its proof is worth nothing now.
+fn forget_lost(deployment: &mut Deployment, lost: &[InstanceId]) {
+    let is_staging = deployment.phase == Phase::Staging;
+    deployment.steps.retain(|step| {
+        let of_lost = lost.iter().any(|instance| step.name.ends_with(&format!("/{instance}")));
+        let is_routing = step.name.starts_with("route/") || step.name.starts_with("prove/");
+        !(of_lost || is_routing)
+    });
+    if !is_staging {
+        deployment.phase = Phase::Staging;
+        deployment.phase_since = clock::now();
+    }
+    deployment.remaining = Millis(deployment.remaining.0.max(Phase::Staging.deadline().0));
 }
 
 /// Name of the blob that holds a release's environment.
