@@ -193,7 +193,8 @@ impl Backend {
 
     pub(super) fn cost(&self, now: u64) -> f64 {
         let age = now.saturating_sub(self.standing.ready_at.load(Relaxed));
-        balance::cost(self.in_flight.load(Relaxed), self.latency_us(), age)
+        let since = now.saturating_sub(self.standing.sampled_at.load(Relaxed));
+        balance::cost(self.in_flight.load(Relaxed), balance::faded(self.latency_us(), since), age)
     }
 
     pub(super) fn latency_us(&self) -> f64 {

@@ -12,10 +12,23 @@ pub(super) const STRIKES: u32 = 5;
 const SLOW_START_US: f64 = 4e6;
 const SECOND_US: u64 = 1_000_000;
 
+/// Latencies below are all the same: their differences are noise, and one instance must not get all of a calm app's
+/// requests for it.
+const NOISE_US: f64 = 2_000.0;
+/// Time in which an old latency counts for half.
+const HALF_LIFE_US: f64 = 2e6;
+/// Above it, latencies within one such step count as equal.
+const STEP: f64 = 1.15;
+
 /// What an instance costs now; the cheapest is chosen.
 pub(super) fn cost(in_flight: u64, latency_us: f64, age_us: u64) -> f64 {
     let ramp = (age_us as f64 / SLOW_START_US).clamp(0.1, 1.0);
-    (in_flight + 1) as f64 * latency_us.max(1.0) / ramp
+    (in_flight + 1) as f64 * stepped(latency_us) / ramp
+}
+
+fn stepped(latency_us: f64) -> f64 {
+    let steps = ((latency_us / NOISE_US).max(1.0).ln() / STEP.ln()).floor();
+    NOISE_US * STEP.powf(steps)
 }
 
 /// The cheapest of up to five random places below `n`, of all when `n` is at most 8. `n` must not be 0.
@@ -32,6 +45,12 @@ pub(super) fn choose(n: usize, mut random: impl FnMut() -> u64, mut cost: impl F
         }
     }
     best.0
+}
+
+/// What a latency average is still worth after so long without a sample: it halves every 2 s, so that nobody is passed
+/// over for ever for a slow moment.
+pub(super) fn faded(latency_us: f64, since_us: u64) -> f64 {
+    latency_us * 0.5_f64.powf(since_us as f64 / HALF_LIFE_US)
 }
 
 /// The latency average after one more sample; samples weigh 2 % to 20 %, by the time since the last one.
@@ -79,7 +98,17 @@ mod tests {
     #[test]
     fn the_idle_one_is_preferred_to_the_busy_and_the_fast_to_the_slow() {
         assert!(cost(0, 5_000.0, u64::MAX) < cost(1, 5_000.0, u64::MAX));
-        assert!(cost(3, 1_000.0, u64::MAX) < cost(0, 5_000.0, u64::MAX));
+        assert!(cost(3, 10_000.0, u64::MAX) < cost(0, 50_000.0, u64::MAX));
+    }
+
+    #[test]
+    fn differences_that_are_noise_do_not_decide() {
+        assert!((cost(0, 300.0, u64::MAX) - cost(0, 1_900.0, u64::MAX)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn who_was_slow_once_is_tried_again() {
+        assert!(cost(0, faded(40_000.0, 20_000_000), u64::MAX) <= cost(0, 1_000.0, u64::MAX));
     }
 
     #[test]
