@@ -158,21 +158,13 @@ pub fn prunable<'a>(app: &AppId, fleet: &'a Fleet, now: Timestamp) -> Vec<&'a Re
     };
     let in_use = |release: &Release| fleet.instances_of(app).any(|instance| instance.release == release.id);
     let named = |release: &Release| [entry.routed, entry.previous, warm].contains(&Some(release.id));
-    // Whatever came of it: its logs tell why, and `next` points to them.
-    let newest = releases.keys().next_back().copied();
     let proved = releases.values().rev().filter(|release| release.proved_at.is_some());
-    // The newest ones stay whatever became of them: somebody will want to read why.
+    // The newest ones stay whatever came of them: their logs tell why, and `next` points to them.
     let newest = releases.keys().rev().take(keep).copied();
     let kept: Vec<_> = proved.take(keep).map(|release| release.id).chain(newest).collect();
     releases
         .values()
-        .filter(|release| {
-            Some(release.id) != newest
-                && !named(release)
-                && !kept.contains(&release.id)
-                && !deploying(release)
-                && !in_use(release)
-        })
+        .filter(|release| !named(release) && !kept.contains(&release.id) && !deploying(release) && !in_use(release))
         .collect()
 }
 
