@@ -78,8 +78,8 @@ pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env)
     let mut default = |name: &str, value: String| {
         env.0.entry(name.to_owned()).or_insert(value);
     };
-    if release.blueprint.recipe.language == "node" {
-        default("NODE_ENV", "production".to_owned());
+    for (name, value) in &release.blueprint.recipe.env {
+        default(name, value.clone());
     }
     default("PILOTHOUSE_APP", release.app.to_string());
     default("PILOTHOUSE_RELEASE", release.id.to_string());
