@@ -36,6 +36,13 @@ pub fn without_password(url: &str) -> String {
     }
 }
 
+/// Whether a URL carries a password or a token, which must not stand in a record or on a screen.
+pub fn has_password(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':') || scheme.starts_with("http"))
+}
+
 /// What a fetch found: enough to name the release, and to detect what it is without further I/O.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
@@ -111,6 +118,13 @@ impl Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_told_from_a_login_name() {
+        assert!(has_password("https://token@git.example/a.git") && has_password("ssh://me:word@git.example/a.git"));
+        assert!(!has_password("ssh://git@git.example/a.git") && !has_password("git@git.example:a.git"));
+        assert!(!has_password("https://git.example/@scope/a.git"));
+    }
 
     #[test]
     fn a_token_in_a_url_is_not_shown() {

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{fleet::Hub, journal::Mark},
-    deployments::request_blob,
+    deployments::{SOURCE_URL, request_blob, source_blob},
     orders::{Interrupts, Orders},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
         order::{Done, Outcome, Work},
         plan::{Env, Plan},
         problem::Problem,
-        source::{Source, Survey},
+        source::{Source, Survey, has_password, without_password},
         units::Millis,
     },
 };
@@ -129,6 +129,14 @@ impl Commands {
         };
         wanted.overrides.name = Some(app.clone());
         self.hub.blobs().put_env(request_blob(&who.key), &wanted.overrides.env).await?;
+        // A password in a URL is needed once, for the fetch.
+        if let Source::Git { url, .. } = &mut wanted.source
+            && has_password(url)
+        {
+            let secret = Env([(SOURCE_URL.to_owned(), url.clone())].into());
+            self.hub.blobs().put_env(source_blob(&who.key), &secret).await?;
+            *url = without_password(url);
+        }
         // The values stay in the blob; the journal keeps the names.
         wanted.overrides.env.0.values_mut().for_each(String::clear);
         let (deployment, superseded) =

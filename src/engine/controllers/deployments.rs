@@ -26,7 +26,7 @@ use crate::{
     },
     model::{
         change::Change,
-        deployment::{Deployment, Phase, Step, StepState},
+        deployment::{Aim, Deployment, Phase, Step, StepState},
         fleet::{Fleet, Level, Release},
         ids::{AppId, DeploymentId, HostId, InstanceId},
         instance::{Health, Instance, InstanceState},
@@ -34,6 +34,7 @@ use crate::{
         order::{Outcome, Work},
         plan::Blueprint,
         problem::Problem,
+        source::Source,
         units::Millis,
     },
 };
@@ -111,7 +112,13 @@ impl Deployments {
                 Move::Undo(names) => self.undo_first(id, &names, deadline).await?,
             }
         }
+        // What only this deployment had to know is forgotten.
+        self.hub.blobs().remove(request_blob(&deployment.key)).await?;
+        self.hub.blobs().remove(source_blob(&deployment.key)).await?;
         if deployment.phase == Phase::Done {
+            if deployment.aim == Aim::Remove {
+                self.hub.blobs().remove(format!("env/{}/", deployment.app)).await?;
+            }
             // The app may be gone from the fleet; its route goes with the next table.
             let key = Orders::key(id, "route/gone");
             let _ = self.orders.route(&key, &CancellationToken::new()).await;
@@ -268,8 +275,16 @@ impl Deployments {
     async fn work(&self, id: DeploymentId, what: &What) -> Result<Work, Problem> {
         let (deployment, _) = self.seen(id).await?;
         let env = self.hub.blobs().env(env_blob(&deployment.app, deployment.release)).await?;
+        let secret = self.hub.blobs().env(source_blob(&deployment.key)).await?;
         let (what, hub) = (what.clone(), self.hub.clone());
-        self.hub.look(move |fleet| steps::work(&what, &deployment, fleet, &env, hub.table_generation(fleet))).await
+        let mut work =
+            self.hub.look(move |fleet| steps::work(&what, &deployment, fleet, &env, hub.table_generation(fleet))).await?;
+        if let Work::Fetch { source: Source::Git { url, .. }, .. } = &mut work
+            && let Some(with_password) = secret.0.get(SOURCE_URL)
+        {
+            url.clone_from(with_password);
+        }
+        Ok(work)
     }
 
     /// What an outcome means for the release: a fetch becomes a plan.
@@ -388,6 +403,14 @@ pub fn env_blob(app: &AppId, release: crate::model::ids::ReleaseId) -> String {
 pub fn request_blob(key: &str) -> String {
     format!("request/{key}/")
 }
+
+/// Name of the blob that holds a source's URL with its password, until the deployment is over.
+pub fn source_blob(key: &str) -> String {
+    format!("source/{key}/")
+}
+
+/// Its one entry.
+pub const SOURCE_URL: &str = "url";
 
 fn revised(fleet: &Fleet, id: DeploymentId, change: impl FnOnce(&mut Deployment)) -> Result<Change, Problem> {
     let mut deployment =
