@@ -172,6 +172,10 @@ fn forget_observations(fleet: &mut Fleet) {
         instance.state = InstanceState::Lost;
         instance.health = Health::Unknown;
     }
+    // Whether it still serves is for the edge to say, which went on without us, or did not.
+    for app in fleet.apps.values_mut() {
+        app.serving = None;
+    }
     fleet.edge.up = false;
     fleet.tasks.clear();
     fleet.hosts.clear();

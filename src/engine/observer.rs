@@ -124,7 +124,11 @@ fn serving(fleet: &Fleet) -> Vec<Change> {
             (None, true, Some(release)) => {
                 let since = Serving { release, since: clock::now() };
                 changes.push(Change::App(App { serving: Some(since), ..app.clone() }));
-                changes.push(event("answers again", Level::Good));
+                // After a start of the engine it is no news.
+                let before = fleet.events.iter().rev().find(|event| event.subject == app.id.as_str());
+                if before.is_some_and(|event| event.what.starts_with("down")) {
+                    changes.push(event("answers again", Level::Good));
+                }
             }
             _ => {}
         }

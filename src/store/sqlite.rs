@@ -85,6 +85,7 @@ impl Sqlite {
         }
         self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
+        self.connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
         for (index, migration) in MIGRATIONS.iter().enumerate().skip(version.max(0) as usize) {
             let transaction = self.connection.transaction()?;
             transaction.execute_batch(migration)?;
@@ -209,10 +210,14 @@ impl Store for Sqlite {
     }
 
     fn remove_blobs(&mut self, prefix: &str) -> Result<(), Problem> {
-        self.connection
-            .execute("DELETE FROM blobs WHERE substr(name, 1, length(?1)) = ?1", [prefix])
-            .map(|_| ())
-            .map_err(|error| explain(&error, &self.path))
+        let removed = self.connection.execute("DELETE FROM blobs WHERE substr(name, 1, length(?1)) = ?1", [prefix]);
+        match removed {
+            Ok(0) => Ok(()),
+            // A blob may be a secret: it must not go on standing in the write-ahead log.
+            Ok(_) => self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| explain(&error, &self.path))
     }
 
     fn next_lease(&mut self) -> Result<u64, Problem> {
@@ -247,6 +252,19 @@ mod tests {
         assert_eq!(again.find("b").unwrap(), None);
         assert_eq!(again.read_after(0, 10).unwrap()[0].key.as_deref(), Some("1/build@local"));
         assert!(again.next_lease().unwrap() < again.next_lease().unwrap());
+    }
+
+    #[test]
+    fn a_removed_blob_is_nowhere_in_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut store = Sqlite::open(&path).unwrap();
+        store.put_blob("source/1/", b"hunter2-hunter2").unwrap();
+        store.remove_blobs("source/1/").unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
         deployment::{Aim, Deployment, Phase},
         fleet::{App, Desired, Fleet, Level, Release},
         ids::{AppId, DeploymentId, InstanceId, ReleaseId},
-        instance::{Instance, InstanceState},
+        instance::{Health, Instance, InstanceState},
         order::{Done, Outcome, PruneWork, Work},
         problem::Problem,
     },
@@ -172,10 +172,12 @@ impl Instances {
         let of = id.clone();
         self.hub
             .revise(move |fleet| match fleet.instances.get(&of) {
-                Some(known) if !known.state.is_alive() => {
-                    vec![Change::Instance(Instance { state: InstanceState::Starting, ..known.clone() })]
+                // Whatever the edge said of the one before says nothing of this one.
+                Some(known) => {
+                    let state = if known.state.is_alive() { known.state } else { InstanceState::Starting };
+                    vec![Change::Instance(Instance { state, health: Health::Unknown, ..known.clone() })]
                 }
-                _ => Vec::new(),
+                None => Vec::new(),
             })
             .await;
         if moved { self.route().await } else { Ok(()) }
