@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 /// Crates in the binary and its build at most. A new dependency that takes it over this needs a reason in its commit.
-const MOST_CRATES: usize = 230;
+const MOST_CRATES: usize = 270;
 
 /// The part of `deny.toml` that is kept here.
 #[derive(Deserialize)]
