@@ -64,7 +64,8 @@ impl Phase {
         matches!(self, Self::Live | Self::Done | Self::Failed | Self::Cancelled | Self::Reverted | Self::Stuck | Self::Superseded)
     }
 
-    /// Phases that may follow this one. From *staging* on the only way out is through *aborting*.
+    /// Phases that may follow this one. From *staging* on the only way out is through *aborting*, and a reboot of the host,
+    /// which takes away what was staged, leads back to *staging*.
     pub fn followers(self) -> &'static [Phase] {
         use Phase::{
             Aborting, Admitting, Attesting, Building, Cancelled, Done, Failed, Fetching, Finalising, Holding, Live, Queued,
@@ -78,10 +79,10 @@ impl Phase {
             Building => &[Attesting, Failed, Cancelled, Superseded],
             Attesting => &[Staging, Failed, Cancelled, Superseded],
             Staging => &[Releasing, Aborting],
-            Releasing => &[Shifting, Aborting],
-            Shifting => &[Holding, Finalising, Aborting],
-            Holding => &[Shifting, Aborting],
-            Finalising => &[Live, Done, Aborting],
+            Releasing => &[Shifting, Staging, Aborting],
+            Shifting => &[Holding, Finalising, Staging, Aborting],
+            Holding => &[Shifting, Staging, Aborting],
+            Finalising => &[Live, Done, Staging, Aborting],
             // *failed* when nothing served before, so that there was nothing to return to.
             Aborting => &[Reverted, Failed, Cancelled, Superseded, Stuck],
             Live | Done | Failed | Cancelled | Reverted | Stuck | Superseded => &[],
@@ -303,5 +304,13 @@ mod tests {
                 "{phase:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_reboot_leads_back_to_staging_from_wherever_something_was_staged() {
+        for phase in [Phase::Releasing, Phase::Shifting, Phase::Holding, Phase::Finalising] {
+            assert!(phase.may_become(Phase::Staging), "{phase:?}");
+        }
+        assert!(!Phase::Aborting.may_become(Phase::Staging), "what goes back does not come again");
     }
 }

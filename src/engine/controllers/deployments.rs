@@ -1,8 +1,11 @@
 //! Deployments: asks the strategy, journals, sends orders. It makes no choice of its own.
 
+mod intent;
+mod lost;
 mod outcome;
+mod undo;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -26,11 +29,10 @@ use crate::{
     },
     model::{
         change::Change,
-        deployment::{Aim, Deployment, Phase, Step, StepState},
+        deployment::{Aim, Deployment, Phase},
         fleet::{Fleet, Level, Release},
-        ids::{AppId, DeploymentId, HostId, InstanceId},
-        instance::{Health, Instance, InstanceState},
-        manifest::Runtime,
+        ids::{AppId, DeploymentId, InstanceId},
+        instance::{Health, Instance},
         order::{Outcome, Work},
         plan::Blueprint,
         problem::Problem,
@@ -134,11 +136,11 @@ impl Deployments {
         }
         let mut surveyed = self.is_surveyed.clone();
         let _ = surveyed.wait_for(|is| *is).await;
-        let lost = self.hub.look(move |fleet| lost_starts(fleet, &deployment)).await;
+        let lost = self.hub.look(move |fleet| lost::starts(fleet, &deployment)).await;
         if lost.is_empty() {
             return Ok(());
         }
-        self.revise(id, move |deployment| forget_lost(deployment, &lost)).await
+        self.revise(id, move |deployment| lost::forget(deployment, &lost)).await
     }
 
     async fn seen(&self, id: DeploymentId) -> Result<(Deployment, Option<Blueprint>), Problem> {
@@ -175,7 +177,7 @@ impl Deployments {
     }
 
     async fn revise(&self, id: DeploymentId, change: impl FnOnce(&mut Deployment) + Send + 'static) -> Result<(), Problem> {
-        self.hub.commit(Mark::Change, move |fleet| Ok((vec![revised(fleet, id, change)?], ()))).await
+        self.hub.commit(Mark::Change, move |fleet| Ok((vec![intent::revised(fleet, id, change)?], ()))).await
     }
 
     async fn end(&self, id: DeploymentId, phase: Phase, cause: Option<Problem>) -> Result<(), Problem> {
@@ -228,8 +230,8 @@ impl Deployments {
             _ => None,
         };
         let remaining = Millis::from(deadline.saturating_duration_since(Instant::now()));
-        let intent = deed.clone();
-        self.hub.commit(Mark::Intent(key.clone()), move |fleet| intend(fleet, id, &intent, remaining)).await?;
+        let wanted = deed.clone();
+        self.hub.commit(Mark::Intent(key.clone()), move |fleet| intent::of_step(fleet, id, &wanted, remaining)).await?;
         let outcome = match &deed.what {
             What::Table => self.orders.route(&key, cancel).await,
             what => match self.work(id, what).await {
@@ -334,64 +336,6 @@ impl Deployments {
         };
         Ok((made.plan, release))
     }
-
-    /// Takes back the first of the steps: intent, effect, outcome.
-    async fn undo_first(&self, id: DeploymentId, names: &[String], deadline: Instant) -> Result<(), Problem> {
-        let Some(name) = names.first().cloned() else { return Ok(()) };
-        let key = Orders::key(id, format!("undo/{name}"));
-        let intent = name.clone();
-        let remaining = Millis::from(deadline.saturating_duration_since(Instant::now()));
-        self.hub.commit(Mark::Intent(key.clone()), move |fleet| intend_undo(fleet, id, &intent, remaining)).await?;
-        let cancel = CancellationToken::new();
-        let effect = self.undo_effect(&key, &name, &cancel);
-        let outcome = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(5)), effect).await;
-        let failure = match outcome {
-            Ok(Outcome::Done(_)) => None,
-            Ok(Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem)) => Some(problem),
-            Err(_) => Some(Problem::limit("taking it back took too long")),
-        };
-        self.hub.commit(Mark::Outcome(key), move |fleet| outcome::undone(fleet, id, &name, failure)).await
-    }
-
-    async fn undo_effect(&self, key: &crate::model::order::OrderKey, name: &str, cancel: &CancellationToken) -> Outcome {
-        let Some(instance) = started_by(name) else { return self.orders.route(key, cancel).await };
-        // It may have answered requests; let those in flight end before it goes.
-        let drained = vec![instance.clone()];
-        let within = self.hub.look(move |fleet| steps::drain_limit(fleet, &drained)).await;
-        let _ = self.orders.perform(key, Work::Drain { instances: vec![instance.clone()], within }, cancel).await;
-        self.orders.perform(key, Work::Stop { instance }, cancel).await
-    }
-}
-
-/// The instance that a step `start/PROCESS/INSTANCE` started.
-fn started_by(step: &str) -> Option<InstanceId> {
-    let rest = step.strip_prefix("start/")?;
-    rest.rsplit_once('/').map(|(_, instance)| InstanceId(instance.to_owned()))
-}
-
-/// Instances that a deployment has started and that do not run any more.
-fn lost_starts(fleet: &Fleet, deployment: &Deployment) -> Vec<InstanceId> {
-    let is_begun = !matches!(deployment.phase, Phase::Aborting) && !deployment.is_over();
-    let started = deployment.steps.iter().filter(|step| is_begun && step.state == StepState::Succeeded);
-    started
-        .filter_map(|step| started_by(&step.name))
-        .filter(|instance| fleet.instances.get(instance).is_none_or(|known| !known.state.is_alive()))
-        .collect()
-}
-
-/// Staging begins again, whatever phase it had come to: routing was not proved, or its proof is worth nothing now.
-fn forget_lost(deployment: &mut Deployment, lost: &[InstanceId]) {
-    let is_staging = deployment.phase == Phase::Staging;
-    deployment.steps.retain(|step| {
-        let of_lost = lost.iter().any(|instance| step.name.ends_with(&format!("/{instance}")));
-        let is_routing = step.name.starts_with("route/") || step.name.starts_with("prove/");
-        !(of_lost || is_routing)
-    });
-    if !is_staging {
-        deployment.phase = Phase::Staging;
-        deployment.phase_since = clock::now();
-    }
-    deployment.remaining = Millis(deployment.remaining.0.max(Phase::Staging.deadline().0));
 }
 
 /// Name of the blob that holds a release's environment.
@@ -411,81 +355,6 @@ pub fn source_blob(key: &str) -> String {
 
 /// Its one entry.
 pub const SOURCE_URL: &str = "url";
-
-fn revised(fleet: &Fleet, id: DeploymentId, change: impl FnOnce(&mut Deployment)) -> Result<Change, Problem> {
-    let mut deployment =
-        fleet.deployments.get(&id).cloned().ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))?;
-    change(&mut deployment);
-    Ok(Change::Deployment(Box::new(deployment)))
-}
-
-/// The intent of a step: from now on it may have happened.
-fn intend(fleet: &Fleet, id: DeploymentId, deed: &Deed, remaining: Millis) -> Result<(Vec<Change>, ()), Problem> {
-    let name = deed.step.clone();
-    let mut changes = vec![revised(fleet, id, |deployment| {
-        deployment.remaining = remaining;
-        match deployment.steps.iter_mut().find(|step| step.name == name) {
-            Some(step) => {
-                step.state = StepState::Started;
-                step.tries += 1;
-            }
-            None => deployment.steps.push(Step {
-                name,
-                host: HostId::local(),
-                state: StepState::Started,
-                started_at: clock::now(),
-                ended_at: None,
-                note: String::new(),
-                tries: 1,
-            }),
-        }
-    })?];
-    let deployment = fleet.deployments.get(&id).ok_or_else(|| Problem::internal("gone"))?;
-    match &deed.what {
-        What::Start { process, instance } if !fleet.instances.contains_key(instance) => {
-            changes.push(Change::Instance(new_instance(deployment, process, instance)));
-        }
-        What::Stop { instance } => {
-            if let Some(known) = fleet.instances.get(instance) {
-                changes.push(Change::Instance(Instance { wanted: false, ..known.clone() }));
-            }
-        }
-        _ => {}
-    }
-    Ok((changes, ()))
-}
-
-fn new_instance(deployment: &Deployment, process: &str, instance: &InstanceId) -> Instance {
-    Instance {
-        id: instance.clone(),
-        app: deployment.app.clone(),
-        release: deployment.release,
-        process: process.to_owned(),
-        runtime: Runtime::Process,
-        host: HostId::local(),
-        state: InstanceState::Starting,
-        health: Health::Unknown,
-        address: None,
-        pid: None,
-        restarts: 0,
-        started_at: None,
-        last_exit: None,
-        wanted: true,
-    }
-}
-
-fn intend_undo(fleet: &Fleet, id: DeploymentId, name: &str, remaining: Millis) -> Result<(Vec<Change>, ()), Problem> {
-    let mut changes = vec![revised(fleet, id, |deployment| {
-        deployment.remaining = remaining;
-        if let Some(step) = deployment.steps.iter_mut().find(|step| step.name == name) {
-            step.state = StepState::UndoStarted;
-        }
-    })?];
-    if let Some(known) = started_by(name).and_then(|instance| fleet.instances.get(&instance)) {
-        changes.push(Change::Instance(Instance { wanted: false, ..known.clone() }));
-    }
-    Ok((changes, ()))
-}
 
 /// Every instance of an app, whatever its release.
 fn all_instances(fleet: &Fleet, app: &AppId) -> Vec<InstanceId> {

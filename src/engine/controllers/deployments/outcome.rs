@@ -116,7 +116,7 @@ pub(super) fn undone(
     failure: Option<Problem>,
 ) -> Result<(Vec<Change>, ()), Problem> {
     let mut changes = Vec::new();
-    changes.push(super::revised(fleet, id, |deployment| {
+    changes.push(super::intent::revised(fleet, id, |deployment| {
         if let Some(step) = deployment.steps.iter_mut().find(|step| step.name == name) {
             step.ended_at = Some(clock::now());
             match &failure {
@@ -129,7 +129,7 @@ pub(super) fn undone(
         }
     })?);
     if failure.is_none()
-        && let Some(instance) = super::started_by(name)
+        && let Some(instance) = super::undo::started_by(name)
         && fleet.instances.contains_key(&instance)
     {
         changes.push(Change::InstanceGone(instance));
