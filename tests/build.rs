@@ -82,6 +82,8 @@ impl World {
             release: ReleaseId(1),
             deployment: DeploymentId(7),
             commands: commands.iter().map(|(name, line)| ((*name).to_owned(), (*line).to_owned())).collect(),
+            source_image: None,
+            pulls: BTreeMap::new(),
             output: None,
             env: Env::default(),
             limits: BuildLimits::default(),

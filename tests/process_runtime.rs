@@ -47,6 +47,8 @@ fn spec(world: &World, ordinal: u32, command: &str) -> InstanceSpec {
         runtime: manifest::Runtime::Process,
         command: command.to_owned(),
         folder: world.folder(),
+        image: None,
+        volumes: Vec::new(),
         env: Env::default(),
         port: None,
         memory: None,

@@ -25,6 +25,9 @@ pub struct Deploy {
     /// A folder, or any URL that git understands
     #[arg(default_value = ".", value_name = "PATH or GIT_URL")]
     source: String,
+    /// An image instead, such as nginx:1.27: of a registry, or one that Docker has
+    #[arg(long, value_name = "REF", conflicts_with_all = ["source", "reference", "install", "build", "output"])]
+    image: Option<String>,
     /// Name of the app [default: from pilothouse.toml, else the folder's]
     #[arg(long, value_parser = context::app)]
     name: Option<AppId>,
@@ -46,7 +49,7 @@ pub struct Deploy {
     /// Fixed port of the web process [default: a free one, told by PORT]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// What runs it: process
+    /// What runs it: process or docker
     #[arg(long, value_parser = runtime)]
     runtime: Option<Runtime>,
     /// How many instances run
@@ -97,8 +100,25 @@ impl Deploy {
             replicas: self.replicas,
             env: Overrides::read_env(&self.env)?,
         };
-        Ok(DeployRequest { source: source(&self.source, self.reference.as_deref())?, overrides })
+        let source = match &self.image {
+            Some(image) => image_source(image)?,
+            None => source(&self.source, self.reference.as_deref())?,
+        };
+        Ok(DeployRequest { source, overrides })
     }
+}
+
+/// An image by its name: `nginx:1.27`, `registry.example/team/shop@sha256:…`.
+pub fn image_source(named: &str) -> Result<Source, Problem> {
+    let named = named.trim();
+    let shaped = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    let begins = named.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !begins || !named.chars().all(shaped) || named.ends_with(['/', ':', '@']) {
+        return Err(Problem::user(format!("`{}` cannot be an image", named.escape_debug()))
+            .at("--image")
+            .hint("write it as docker pull takes it: nginx:1.27 or registry.example/team/shop:v7"));
+    }
+    Ok(Source::Image { reference: named.to_owned() })
 }
 
 /// What a person named: a folder as it is; a git URL, or a folder at a ref, by git.
@@ -135,7 +155,7 @@ fn is_git_url(named: &str) -> bool {
 
 fn runtime(word: &str) -> Result<Runtime, Problem> {
     serde_json::from_value(serde_json::Value::String(word.to_owned()))
-        .map_err(|_| Problem::user(format!("there is no runtime `{word}`")).hint("the only one yet is `process`"))
+        .map_err(|_| Problem::user(format!("there is no runtime `{word}`")).hint("there are `process` and `docker`"))
 }
 
 async fn show_plan(context: &Context<'_>, request: DeployRequest) -> Result<Ended, Problem> {

@@ -6,7 +6,7 @@ use crate::model::{
     command::{DeployRequest, Overrides},
     fleet::{App, Fleet},
     ids::{AppId, HostId, ReleaseId},
-    manifest::{Manifest, Process},
+    manifest::{Manifest, Process, Runtime},
     plan::{Blueprint, Env, Plan, PlanLine, ProcessPlan, Sign},
     problem::Problem,
     recipe::Recipe,
@@ -36,6 +36,10 @@ pub fn default_name(source: &Source) -> AppId {
             let trimmed = url.trim_end_matches('/').trim_end_matches(".git").trim_end_matches('/');
             trimmed.rsplit(['/', ':']).next().map(str::to_owned)
         }
+        Source::Image { reference } => {
+            let named = reference.split('@').next().unwrap_or_default();
+            named.rsplit('/').next().and_then(|last| last.split(':').next()).map(str::to_owned)
+        }
     };
     AppId::suggest(&last.unwrap_or_default())
 }
@@ -44,6 +48,9 @@ pub fn default_name(source: &Source) -> AppId {
 pub fn environment(manifest: &Manifest, overrides: &Overrides) -> Env {
     let mut env = manifest.env.clone();
     env.extend(overrides.env.0.clone());
+    for (process, section) in &manifest.process {
+        env.extend(section.env.iter().map(|(name, value)| (Env::of_one(process, name), value.clone())));
+    }
     Env(env)
 }
 
@@ -107,7 +114,7 @@ fn blueprint(asked: &Asked<'_>) -> Result<Blueprint, Problem> {
         limits: manifest.build.limits.clone(),
         output,
         processes,
-        env: environment(manifest, overrides).0.into_keys().collect(),
+        env: environment(manifest, overrides).shared().0.into_keys().collect(),
         routes,
         strategy: manifest.rollout.strategy,
         keep: manifest.rollout.keep.clone(),
@@ -128,7 +135,8 @@ fn processes(asked: &Asked<'_>, recipe: &Recipe, has_output: bool) -> Result<Vec
     let overrides = &asked.request.overrides;
     let mut wanted: BTreeMap<String, Process> = asked.manifest.process.clone();
     if wanted.is_empty() {
-        if (!has_output && recipe.start.is_some()) || overrides.start.is_some() {
+        let is_image = matches!(asked.request.source, Source::Image { .. });
+        if (!has_output && recipe.start.is_some()) || overrides.start.is_some() || is_image {
             wanted.insert("web".to_owned(), Process::default());
         }
         for (name, _) in &recipe.processes {
@@ -148,29 +156,54 @@ fn process_plan(asked: &Asked<'_>, recipe: &Recipe, name: String, process: Proce
         named.or_else(|| is_web.then(|| recipe.start.clone()).flatten())
     };
     let flag = is_web.then(|| overrides.start.clone()).flatten();
-    let command = flag.or(process.command).or_else(detected).filter(|command| !command.trim().is_empty());
-    let Some(command) = command else {
+    let command = flag.or(process.command.clone()).or_else(detected).filter(|command| !command.trim().is_empty());
+    let runtime = runtime_of(asked, &name, &process)?;
+    // An image has a command of its own.
+    if command.is_none() && runtime != Runtime::Docker {
         return Err(Problem::user(format!("process `{name}` has no command"))
             .at(format!("pilothouse.toml process.{name}.command"))
             .hint("write the command that starts it"));
-    };
+    }
     let port = if is_web { overrides.port.or(process.port) } else { process.port };
     let replicas = if is_web { overrides.replicas.unwrap_or(process.replicas) } else { process.replicas };
-    if port.is_some() && replicas > 1 {
+    // Each container has all ports for itself.
+    if port.is_some() && replicas > 1 && runtime == Runtime::Process {
         return Err(Problem::user(format!("process `{name}` asks for one fixed port and {replicas} replicas"))
             .hint("leave the port out: each instance gets its own by PORT"));
     }
     Ok(ProcessPlan {
         name,
-        command,
+        command: command.unwrap_or_default(),
+        image: process.image,
         port,
         replicas,
-        runtime: overrides.runtime.unwrap_or(process.runtime),
+        runtime,
         resources: process.resources,
         ready: process.ready,
         stop: process.stop,
+        env: process.env.into_keys().collect(),
+        volumes: process.volumes,
+        depends_on: process.depends_on,
         routed: false,
     })
+}
+
+/// What runs a process: what is asked, and Docker for all that is an image.
+fn runtime_of(asked: &Asked<'_>, name: &str, process: &Process) -> Result<Runtime, Problem> {
+    let has_image = process.image.is_some() || matches!(asked.request.source, Source::Image { .. });
+    let wanted = if process.image.is_some() { None } else { asked.request.overrides.runtime };
+    match (wanted, has_image) {
+        (Some(Runtime::Process), true) => Err(Problem::user(format!("process `{name}` is an image, which only Docker runs"))
+            .at("--runtime process")
+            .hint("leave --runtime out")),
+        (_, true) => Ok(Runtime::Docker),
+        (wanted, false) if wanted.unwrap_or(process.runtime) == Runtime::Docker => {
+            Err(Problem::user(format!("process `{name}` is to run as a container, and nothing says of which image"))
+                .at(format!("pilothouse.toml process.{name}"))
+                .hint(format!("write image = \"…\" below [process.{name}], or deploy an image: pilothouse deploy --image REF")))
+        }
+        (wanted, false) => Ok(wanted.unwrap_or(process.runtime)),
+    }
 }
 
 fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool) -> Result<Vec<(String, String)>, Problem> {
@@ -222,13 +255,24 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
         line(Sign::Add, "static site".to_owned(), format!("{output}, served by the edge"));
     }
     for process in &blueprint.processes {
-        let count = if process.replicas == 1 { "instance" } else { "instances" };
         let port = process.port.map_or("port by PORT".to_owned(), |port| format!("port {port}"));
-        line(
-            Sign::Add,
-            format!("{} {count}", process.replicas),
-            format!("{}: {}; {port}; {host}", process.name, process.command),
-        );
+        let port = match (process.port, process.runtime, blueprint.recipe.port) {
+            (None, Runtime::Docker, Some(port)) if process.image.is_none() => format!("port {port} inside"),
+            (Some(port), Runtime::Docker, _) => format!("port {port} inside"),
+            _ => port,
+        };
+        let command = match (&process.image, process.command.as_str()) {
+            (Some(image), "") => format!("image {image}"),
+            (Some(image), command) => format!("image {image}, {command}"),
+            (None, "") => "the image's own command".to_owned(),
+            (None, command) => command.to_owned(),
+        };
+        let what = if process.runtime == Runtime::Docker { "container" } else { "instance" };
+        let many = if process.replicas == 1 { "" } else { "s" };
+        line(Sign::Add, format!("{} {what}{many}", process.replicas), format!("{}: {command}; {port}; {host}", process.name));
+        for volume in &process.volumes {
+            line(Sign::Note, "volume".to_owned(), format!("{}: {volume}", process.name));
+        }
     }
     for (name, _) in &blueprint.routes {
         let address = fleet.edge.url(name).unwrap_or_else(|| format!("http://{name}"));
@@ -261,6 +305,7 @@ fn command(asked: &Asked<'_>) -> String {
                 words.push(format!("--ref {}", quoted(reference)));
             }
         }
+        Source::Image { reference } => words.push(format!("--image {}", quoted(reference))),
     }
     words.push(format!("--name {}", asked.app));
     let overrides = &asked.request.overrides;
@@ -277,6 +322,9 @@ fn command(asked: &Asked<'_>) -> String {
     }
     if let Some(port) = overrides.port {
         words.push(format!("--port {port}"));
+    }
+    if let Some(runtime) = overrides.runtime {
+        words.push(format!("--runtime {}", runtime.word()));
     }
     if let Some(replicas) = overrides.replicas {
         words.push(format!("--replicas {replicas}"));

@@ -245,6 +245,13 @@ fn is_news(fleet: &Fleet, change: &Change) -> bool {
         Change::TaskGone(id) => fleet.tasks.contains_key(id),
         Change::Edge(edge) => fleet.edge != *edge,
         Change::Engine(engine) => fleet.engine != *engine,
+        Change::Docker(docker) => fleet.docker.as_ref() != Some(docker),
+        Change::Container(container) => fleet.containers.get(&container.id) != Some(container),
+        Change::ContainerGone(id) => fleet.containers.contains_key(id),
+        Change::Image(image) => fleet.images.get(&image.id) != Some(image),
+        Change::ImageGone(id) => fleet.images.contains_key(id),
+        Change::Volume(volume) => fleet.volumes.get(&volume.name) != Some(volume),
+        Change::VolumeGone(name) => fleet.volumes.contains_key(name),
         _ => true,
     }
 }

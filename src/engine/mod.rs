@@ -179,6 +179,11 @@ fn forget_observations(fleet: &mut Fleet) {
     fleet.edge.up = false;
     fleet.tasks.clear();
     fleet.hosts.clear();
+    fleet.docker = None;
+    fleet.containers.clear();
+    fleet.images.clear();
+    fleet.volumes.clear();
+    fleet.container_history.clear();
 }
 
 fn observe(hub: &Hub, supervisor: &Supervisor, reports: mpsc::Receiver<Report>) -> watch::Receiver<bool> {

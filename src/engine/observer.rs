@@ -1,5 +1,7 @@
 //! What agents report, merged into the fleet.
 
+mod docker;
+
 use tokio::sync::{mpsc, watch};
 
 use super::{figures::Figures, fleet::Hub};
@@ -38,6 +40,7 @@ pub async fn observe(hub: Hub, reports: &mut mpsc::Receiver<Report>, surveyed: &
                 })
                 .await;
             }
+            Report::Docker(report) => hub.revise(move |fleet| docker::digest(fleet, report)).await,
             Report::Edge(status) => hub.revise(move |fleet| edge(fleet, status)).await,
             Report::Counters(counters) => {
                 let samples = figures.digest(counters.clone());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    container::{Container, ContainerId, DockerStatus, Image, Volume},
     deployment::Deployment,
     edge::EdgeStatus,
     fleet::{App, EngineStatus, Event, Host, Release, Task},
@@ -42,6 +43,15 @@ pub enum Change {
     TaskGone(TaskId),
     Edge(EdgeStatus),
     Engine(EngineStatus),
+    Docker(DockerStatus),
+    Container(Box<Container>),
+    ContainerGone(ContainerId),
+    Image(Image),
+    /// By its id.
+    ImageGone(String),
+    Volume(Volume),
+    /// By its name.
+    VolumeGone(String),
     Sample(Sample),
     Event(Event),
     /// The receiver was too slow: so many changes are not coming; take a new snapshot.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    container::{ContainerAct, ContainerId, PruneObject, PrunePlan},
     ids::{AppId, DeploymentId, ReleaseId},
     manifest::Runtime,
     plan::{Env, Plan},
@@ -54,6 +55,19 @@ pub enum Command {
     },
     Cancel {
         deployment: DeploymentId,
+    },
+    /// One container of Docker, ours or foreign.
+    Container {
+        id: ContainerId,
+        act: ContainerAct,
+    },
+    /// What `PruneDocker` could remove: only what is ours and not needed; volumes with data only when `volumes`.
+    PlanPrune {
+        volumes: bool,
+    },
+    /// Remove exactly these, as far as they still are ours and not needed.
+    PruneDocker {
+        objects: Vec<PruneObject>,
     },
     /// End the engine. Apps and the edge go on, unless `everything`: then all instances and the edge end first.
     StopEngine {
@@ -115,6 +129,7 @@ pub enum Answer {
         app: AppId,
     },
     Planned(Box<Plan>),
+    PrunePlanned(PrunePlan),
     Done {
         what: String,
         next: String,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     change::{Change, Numbered},
+    container::{Container, ContainerId, ContainerSample, DockerStatus, Image, Volume},
     deployment::{Aim, Deployment},
     edge::EdgeStatus,
     ids::{AppId, DeploymentId, HostId, InstanceId, ReleaseId, Seq, TaskId},
@@ -191,6 +192,16 @@ pub struct Fleet {
     pub app_history: BTreeMap<AppId, VecDeque<AppSample>>,
     /// The newest of each.
     pub instance_samples: BTreeMap<InstanceId, InstanceSample>,
+    /// This machine's Docker engine; absent while nobody looked for one.
+    pub docker: Option<DockerStatus>,
+    /// Every container of it, ours and foreign ones.
+    pub containers: BTreeMap<ContainerId, Container>,
+    /// By id.
+    pub images: BTreeMap<String, Image>,
+    /// By name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Oldest first.
+    pub container_history: BTreeMap<ContainerId, VecDeque<ContainerSample>>,
 }
 
 /// An app's state in one word; only `Serving` is good.
@@ -279,6 +290,26 @@ impl Fleet {
             }
             Change::Edge(status) => self.edge = status,
             Change::Engine(status) => self.engine = status,
+            Change::Docker(status) => self.docker = Some(status),
+            Change::Container(container) => {
+                self.containers.insert(container.id.clone(), *container);
+            }
+            Change::ContainerGone(id) => {
+                self.containers.remove(&id);
+                self.container_history.remove(&id);
+            }
+            Change::Image(image) => {
+                self.images.insert(image.id.clone(), image);
+            }
+            Change::ImageGone(id) => {
+                self.images.remove(&id);
+            }
+            Change::Volume(volume) => {
+                self.volumes.insert(volume.name.clone(), volume);
+            }
+            Change::VolumeGone(name) => {
+                self.volumes.remove(&name);
+            }
             Change::Sample(sample) => self.sample(sample),
             Change::Event(event) => push_bounded(&mut self.events, event, EVENTS),
             Change::Gap { .. } | Change::Alive => {}
@@ -291,6 +322,9 @@ impl Fleet {
             Sample::App { id, sample } => push_bounded(self.app_history.entry(id).or_default(), sample, HISTORY),
             Sample::Instance { id, sample } => {
                 self.instance_samples.insert(id, sample);
+            }
+            Sample::Container { id, sample } => {
+                push_bounded(self.container_history.entry(id).or_default(), sample, HISTORY);
             }
         }
     }

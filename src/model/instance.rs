@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AppId, HostId, InstanceId, ReleaseId},
     manifest::Runtime,
+    mount::Mount,
     plan::Env,
     units::{Bytes, Millis, Timestamp},
 };
@@ -19,11 +20,17 @@ pub struct InstanceSpec {
     pub release: ReleaseId,
     pub process: String,
     pub runtime: Runtime,
-    /// Command line, run by `sh -c` in `folder`.
+    /// Command line, run by `sh -c` in `folder`; in a container in place of the image's command, which an empty one leaves.
     pub command: String,
     pub folder: PathBuf,
+    /// Local image that a container runs: `sha256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What a container sees of volumes and folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Mount>,
     pub env: Env,
-    /// Asked port; absent: the runtime chooses a free one and tells it by `PORT`.
+    /// Asked port; absent: the runtime chooses a free one and tells it by `PORT`. In a container: the port inside.
     pub port: Option<u16>,
     pub memory: Option<Bytes>,
     /// From SIGTERM to SIGKILL.

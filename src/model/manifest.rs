@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::AppId,
+    mount::Mount,
     units::{Bytes, Millis},
 };
 
@@ -83,16 +84,30 @@ impl BuildLimits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Process {
-    /// Command line, run by `sh -c`; it must listen on `$PORT` when the process is routed.
+    /// Command line, run by `sh -c`; it must listen on `$PORT` when the process is routed. In a container: in place of the
+    /// image's command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// Fixed port instead of a free one; then replicas must be 1. Default: a free port, told by `PORT`.
+    /// Image that it runs, such as `postgres:16`; then its runtime is `docker`. Default: what the app is built to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Fixed port instead of a free one; then replicas must be 1. Default: a free port, told by `PORT`. In a container:
+    /// the port inside, as many replicas as there may be. Default there: the one that the image exposes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// How many instances run. Default 1.
     pub replicas: u32,
-    /// What runs it; `process` is the only one yet.
+    /// What runs it: `process` or `docker`.
     pub runtime: Runtime,
+    /// Environment of this process alone; it wins over the app's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Volumes and folders that a container sees: `data:/var/lib/data`, `/srv/conf:/etc/conf:ro`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Mount>,
+    /// Processes that are started and ready before this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
     pub resources: Resources,
     pub ready: Ready,
     pub stop: Stop,
@@ -102,9 +117,13 @@ impl Default for Process {
     fn default() -> Self {
         Self {
             command: None,
+            image: None,
             port: None,
             replicas: 1,
             runtime: Runtime::Process,
+            env: BTreeMap::new(),
+            volumes: Vec::new(),
+            depends_on: Vec::new(),
             resources: Resources::default(),
             ready: Ready::default(),
             stop: Stop::default(),
@@ -119,12 +138,15 @@ pub enum Runtime {
     /// A process of this machine under a keeper.
     #[default]
     Process,
+    /// A container of this machine's Docker engine.
+    Docker,
 }
 
 impl Runtime {
     pub fn word(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Docker => "docker",
         }
     }
 }

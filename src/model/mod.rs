@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod command;
+pub mod container;
 pub mod deployment;
 pub mod edge;
 pub mod fleet;
@@ -9,6 +10,7 @@ pub mod ids;
 pub mod instance;
 pub mod log;
 pub mod manifest;
+pub mod mount;
 pub mod order;
 pub mod plan;
 pub mod problem;

@@ -1,10 +1,11 @@
 //! Orders: every side effect on a host, as data; what an agent answers, and what it reports by itself.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    container::{Container, ContainerAct, ContainerId, ContainerSample, DockerStatus, Image, PruneObject, Volume},
     edge::{Drained, EdgeCounters, EdgeStatus, Proof, ProofRequest},
     ids::{AppId, DeploymentId, Generation, HostId, InstanceId, ReleaseId},
     instance::{Exit, InstanceSpec, InstanceState},
@@ -69,6 +70,10 @@ pub enum Work {
     StopEdge,
     /// Remove what releases left on disk: artefacts, sources, scratch, keeper folders, logs.
     Prune(PruneWork),
+    /// Do something to one container by its id, whoever started it.
+    Container { id: ContainerId, act: ContainerAct },
+    /// Remove these objects of Docker, each only when it is ours and unused.
+    PruneDocker { objects: Vec<PruneObject> },
 }
 
 /// Input of a build.
@@ -81,6 +86,12 @@ pub struct BuildWork {
     pub commands: Vec<(String, String)>,
     /// Folder, relative to the source, that is the artefact; absent: the whole tree.
     pub output: Option<String>,
+    /// Image that the source is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_image: Option<String>,
+    /// Images to pull for processes that name their own, by process.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pulls: BTreeMap<String, String>,
     pub env: Env,
     pub limits: BuildLimits,
 }
@@ -104,14 +115,25 @@ pub enum Done {
     Surveyed(Survey),
     Fetched(Survey),
     Built(Artefact),
-    Started { address: Option<std::net::SocketAddr>, pid: u32 },
+    Started {
+        address: Option<std::net::SocketAddr>,
+        pid: u32,
+    },
     Awaited,
-    Routed { generation: Generation },
+    Routed {
+        generation: Generation,
+    },
     Proved(Proof),
     Drained(Drained),
-    Stopped { exit: Option<Exit> },
+    Stopped {
+        exit: Option<Exit>,
+    },
     EdgeStopped,
-    Pruned { freed: Bytes },
+    Pruned {
+        freed: Bytes,
+    },
+    /// Done to a container.
+    Acted,
 }
 
 /// How an order ended.
@@ -139,6 +161,7 @@ pub enum Report {
         id: InstanceId,
         sample: InstanceSample,
     },
+    Docker(DockerReport),
     Edge(EdgeStatus),
     Counters(EdgeCounters),
     /// Something to say about a running order: `npm ci: 12 s`.
@@ -146,6 +169,24 @@ pub enum Report {
         key: OrderKey,
         note: String,
     },
+}
+
+/// What is seen of a host's Docker engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "docker", rename_all = "snake_case")]
+pub enum DockerReport {
+    Status(DockerStatus),
+    /// All there are: what is not among them is gone.
+    All {
+        containers: Vec<Container>,
+        images: Vec<Image>,
+        volumes: Vec<Volume>,
+    },
+    Container(Box<Container>),
+    ContainerGone {
+        id: ContainerId,
+    },
+    Samples(Vec<(ContainerId, ContainerSample)>),
 }
 
 /// What a host is.

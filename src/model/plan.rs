@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AppId, HostId, ReleaseId},
     manifest::{BuildLimits, Keep, Ready, Resources, Runtime, Stop, Strategy},
+    mount::Mount,
     recipe::Recipe,
 };
 
@@ -43,13 +44,25 @@ pub struct PlanLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessPlan {
     pub name: String,
+    /// Empty: the image's own.
     pub command: String,
+    /// Image that it runs, in place of what the app is built to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     pub port: Option<u16>,
     pub replicas: u32,
     pub runtime: Runtime,
     pub resources: Resources,
     pub ready: Ready,
     pub stop: Stop,
+    /// Names of the environment variables of this process alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Mount>,
+    /// Processes that are ready before this one is started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
     /// Whether a route leads to it: then it must listen on its port and be proved.
     pub routed: bool,
 }
@@ -111,12 +124,41 @@ pub struct Artefact {
     pub root: PathBuf,
     pub bytes: u64,
     pub files: u64,
+    /// Local image that containers are made of: `sha256:…`; then `digest` is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Local images of processes that name their own, by process.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, String>,
 }
 
 /// Values by name, in a type that shows only names.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Env(pub BTreeMap<String, String>);
+
+impl Env {
+    /// Name under which a variable of one process alone is kept beside the app's: no variable's name has a `/`.
+    pub fn of_one(process: &str, name: &str) -> String {
+        format!("{process}/{name}")
+    }
+
+    /// What every process and the build see.
+    pub fn shared(&self) -> Self {
+        Self(self.0.iter().filter(|(name, _)| !name.contains('/')).map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    /// What `process` sees: what is shared, and over it what is its own.
+    pub fn of_process(&self, process: &str) -> Self {
+        let mut env = self.shared();
+        let own = self.0.iter().filter_map(|(name, value)| match name.split_once('/') {
+            Some((of, name)) if of == process => Some((name.to_owned(), value.clone())),
+            _ => None,
+        });
+        env.0.extend(own);
+        env
+    }
+}
 
 impl std::fmt::Debug for Env {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

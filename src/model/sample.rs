@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    container::{ContainerId, ContainerSample},
     ids::{AppId, HostId, InstanceId, ReleaseId},
     units::Timestamp,
 };
@@ -54,4 +55,5 @@ pub enum Sample {
     Host { id: HostId, sample: HostSample },
     App { id: AppId, sample: AppSample },
     Instance { id: InstanceId, sample: InstanceSample },
+    Container { id: ContainerId, sample: ContainerSample },
 }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::container::ImageFacts;
+
 /// Where the files of a release are taken from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -12,6 +14,8 @@ pub enum Source {
     Folder { path: PathBuf },
     /// Any URL that git understands; `reference` is a branch, tag or commit, the remote's default when absent.
     Git { url: String, reference: Option<String> },
+    /// An image of a registry, or one that the Docker engine has: `nginx:1.27`.
+    Image { reference: String },
 }
 
 impl fmt::Display for Source {
@@ -20,6 +24,7 @@ impl fmt::Display for Source {
             Self::Folder { path } => write!(f, "{}", path.display()),
             Self::Git { url, reference: Some(reference) } => write!(f, "{} at {reference}", without_password(url)),
             Self::Git { url, reference: None } => f.write_str(&without_password(url)),
+            Self::Image { reference } => write!(f, "image {reference}"),
         }
     }
 }
@@ -60,6 +65,9 @@ pub struct Survey {
     pub truncated: bool,
     /// Contents of the files that detection reads, by path; each at most 256 KiB.
     pub texts: BTreeMap<String, String>,
+    /// What it says of itself, when the source is an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageFacts>,
 }
 
 impl Survey {
@@ -105,8 +113,11 @@ impl Survey {
         "src/main.py",
     ];
 
-    /// How people name what was fetched: `9c1f02e`, `9c1f02e+dirty`, or `folder`.
+    /// How people name what was fetched: `9c1f02e`, `9c1f02e+dirty`, `1.27@3f1c09d` for an image, or `folder`.
     pub fn version(&self) -> String {
+        if let Some(image) = &self.image {
+            return image.version();
+        }
         match (&self.commit, self.dirty) {
             (Some(commit), false) => commit.chars().take(7).collect(),
             (Some(commit), true) => format!("{}+dirty", commit.chars().take(7).collect::<String>()),

@@ -13,6 +13,7 @@ use crate::{
         ids::InstanceId,
         instance::{Exit, InstanceSpec, InstanceState},
         log::LogLabels,
+        manifest::Runtime as Kind,
         order::{InstanceReport, Report},
         problem::Problem,
         units::Millis,
@@ -79,6 +80,10 @@ impl ProcessRuntime {
 #[async_trait]
 impl Runtime for ProcessRuntime {
     async fn start(&self, instance: &InstanceSpec) -> Result<Started, RuntimeError> {
+        if instance.runtime != Kind::Process {
+            let what = format!("{} is to run as a container, and this is the runtime for processes", instance.id);
+            return Err(Problem::conflict(what).hint("use the runtime `process`").into());
+        }
         let name = &instance.id.0;
         let labels = LogLabels { app: instance.app.clone(), release: instance.release, instance: name.clone() };
         self.clear(name).await?;

@@ -4,6 +4,7 @@ pub mod copy;
 pub mod folder;
 mod git;
 mod git_command;
+mod image;
 pub mod listing;
 
 use std::{fmt, path::Path, path::PathBuf, sync::Arc, time::Duration};
@@ -37,6 +38,7 @@ pub fn open(source: &source::Source) -> Box<dyn Source> {
     match source {
         source::Source::Folder { path } => Box::new(folder::Folder::new(path.clone())),
         source::Source::Git { url, reference } => Box::new(git::Repository::new(url.clone(), reference.clone())),
+        source::Source::Image { reference } => Box::new(image::Image { reference: reference.clone() }),
     }
 }
 

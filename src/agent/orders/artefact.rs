@@ -1,6 +1,7 @@
 //! What a build leaves: its digest, and the file that says that it is complete.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::Read,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
@@ -74,7 +75,14 @@ pub(super) fn measure(root: &Path, cancel: &CancellationToken) -> Result<Artefac
     }
     let digest: [u8; 32] = digest.finalize().into();
     let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    Ok(Artefact { digest: format!("sha256:{digest}"), root: root.to_path_buf(), bytes, files })
+    Ok(Artefact {
+        digest: format!("sha256:{digest}"),
+        root: root.to_path_buf(),
+        bytes,
+        files,
+        image: None,
+        images: BTreeMap::new(),
+    })
 }
 
 fn collect(root: &Path, folder: &Path, items: &mut Vec<Item>) -> std::io::Result<()> {

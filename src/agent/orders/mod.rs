@@ -35,7 +35,12 @@ pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &
         Work::Stop { instance } => stop::stop(runtime, &instance).await,
         Work::StopEdge => edge::stop(tools).await,
         Work::Prune(prune) => prune::prune(&tools.settings, &prune).await,
+        Work::Container { .. } | Work::PruneDocker { .. } => Outcome::Failed(no_docker()),
     }
+}
+
+fn no_docker() -> crate::model::Problem {
+    crate::model::Problem::conflict("this version does not steer containers yet").hint("use the runtime `process`")
 }
 
 /// Tells how far the order is; a note that finds the queue full is dropped, the next one comes.

@@ -10,9 +10,11 @@ use crate::model::{
     fleet::{Fleet, Release},
     ids::{AppId, InstanceId},
     instance::InstanceSpec,
+    manifest::Runtime,
     order::{BuildWork, PruneWork, Work},
     plan::{Env, ProcessPlan},
     problem::Problem,
+    source::Source,
     units::{Millis, Timestamp},
 };
 
@@ -65,7 +67,12 @@ fn build(deployment: &Deployment, release: &Release, env: &Env) -> BuildWork {
         commands: blueprint.build.clone(),
         // A release that also has processes needs its whole tree.
         output: blueprint.output.clone().filter(|_| blueprint.processes.is_empty()),
-        env: env.clone(),
+        source_image: match &release.source {
+            Source::Image { reference } => Some(reference.clone()),
+            _ => None,
+        },
+        pulls: blueprint.processes.iter().filter_map(|process| Some((process.name.clone(), process.image.clone()?))).collect(),
+        env: env.shared(),
         limits: blueprint.limits.clone(),
     }
 }
@@ -74,7 +81,7 @@ fn build(deployment: &Deployment, release: &Release, env: &Env) -> BuildWork {
 pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env) -> Result<InstanceSpec, Problem> {
     let artefact =
         release.artefact.as_ref().ok_or_else(|| Problem::internal(format!("release {} was never built", release.id)))?;
-    let mut env = env.clone();
+    let mut env = env.of_process(&process.name);
     let mut default = |name: &str, value: String| {
         env.0.entry(name.to_owned()).or_insert(value);
     };
@@ -93,6 +100,13 @@ pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env)
         runtime: process.runtime,
         command: process.command.clone(),
         folder: artefact.root.clone(),
+        image: artefact
+            .images
+            .get(&process.name)
+            .or(artefact.image.as_ref())
+            .filter(|_| process.runtime == Runtime::Docker)
+            .cloned(),
+        volumes: process.volumes.clone(),
         env,
         port: process.port,
         memory: process.resources.memory,

@@ -17,12 +17,16 @@ fn blueprint(routed: bool) -> Blueprint {
     let process = ProcessPlan {
         name: "web".to_owned(),
         command: "run".to_owned(),
+        image: None,
         port: None,
         replicas: 2,
         runtime: Runtime::Process,
         resources: Resources::default(),
         ready: Ready::default(),
         stop: Stop::default(),
+        env: Vec::new(),
+        volumes: Vec::new(),
+        depends_on: Vec::new(),
         routed,
     };
     Blueprint {

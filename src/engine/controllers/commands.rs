@@ -56,7 +56,10 @@ pub async fn make_plan(
         Some(text) => manifest_file::read(text, MANIFEST)?,
         None => crate::model::manifest::Manifest::default(),
     };
-    let recipe = deploy::detect::detect(survey);
+    let recipe = match &survey.image {
+        Some(image) => Ok(deploy::image::recipe(image)),
+        None => deploy::detect::detect(survey),
+    };
     let env = deploy::plan::environment(&manifest, &request.overrides);
     let fleet = hub.look(Fleet::clone).await;
     let hosts: Vec<(HostId, String)> = placer.rank(&fleet, app).into_iter().map(|ranked| (ranked.host, ranked.reason)).collect();
@@ -87,6 +90,9 @@ impl Commands {
             Command::Stop { app } => self.again(who, app, Again::Stop).await,
             Command::Remove { app } => self.again(who, app, Again::Remove).await,
             Command::Cancel { deployment } => self.cancel(deployment).await,
+            Command::Container { .. } | Command::PlanPrune { .. } | Command::PruneDocker { .. } => {
+                Err(Problem::conflict("this version does not steer containers yet"))
+            }
             Command::StopEngine { .. } => Err(Problem::internal("the engine ends itself")),
         }
     }
@@ -120,10 +126,11 @@ impl Commands {
     }
 
     async fn deploy(&self, who: Who, mut wanted: DeployRequest) -> Result<Answer, Problem> {
-        // With a name there is nothing to look at before the fetch.
-        let app = match &wanted.overrides.name {
-            Some(name) => name.clone(),
-            None => Self::name(&wanted, &self.survey(&wanted.source).await?)?,
+        // With a name, or an image, there is nothing to look at before the fetch.
+        let app = match (&wanted.overrides.name, &wanted.source) {
+            (Some(name), _) => name.clone(),
+            (None, Source::Image { .. }) => deploy::plan::default_name(&wanted.source),
+            (None, _) => Self::name(&wanted, &self.survey(&wanted.source).await?)?,
         };
         wanted.overrides.name = Some(app.clone());
         self.hub.blobs().put_env(request_blob(&who.key), &wanted.overrides.env).await?;

@@ -6,7 +6,7 @@ use crate::{
     model::{
         change::Change,
         deployment::{Deployment, Step, StepState},
-        fleet::Fleet,
+        fleet::{Fleet, Release},
         ids::{DeploymentId, HostId, InstanceId},
         instance::{Health, Instance, InstanceState},
         manifest::Runtime,
@@ -47,7 +47,8 @@ pub(super) fn of_step(fleet: &Fleet, id: DeploymentId, deed: &Deed, remaining: M
     let deployment = fleet.deployments.get(&id).ok_or_else(|| Problem::internal("gone"))?;
     match &deed.what {
         What::Start { process, instance } if !fleet.instances.contains_key(instance) => {
-            changes.push(Change::Instance(new_instance(deployment, process, instance)));
+            let release = fleet.release(&deployment.app, deployment.release);
+            changes.push(Change::Instance(new_instance(deployment, release, process, instance)));
         }
         What::Stop { instance } => {
             if let Some(known) = fleet.instances.get(instance) {
@@ -59,13 +60,14 @@ pub(super) fn of_step(fleet: &Fleet, id: DeploymentId, deed: &Deed, remaining: M
     Ok((changes, ()))
 }
 
-fn new_instance(deployment: &Deployment, process: &str, instance: &InstanceId) -> Instance {
+fn new_instance(deployment: &Deployment, release: Option<&Release>, process: &str, instance: &InstanceId) -> Instance {
+    let plan = release.and_then(|release| release.blueprint.processes.iter().find(|plan| plan.name == process));
     Instance {
         id: instance.clone(),
         app: deployment.app.clone(),
         release: deployment.release,
         process: process.to_owned(),
-        runtime: Runtime::Process,
+        runtime: plan.map_or(Runtime::Process, |plan| plan.runtime),
         host: HostId::local(),
         state: InstanceState::Starting,
         health: Health::Unknown,

@@ -1,0 +1,68 @@
+//! What is seen of Docker, merged into the fleet.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    config::clock,
+    model::{
+        change::Change,
+        container::{DockerStatus, Image, Volume},
+        fleet::{Event, Fleet, Level},
+        order::DockerReport,
+        sample::Sample,
+    },
+};
+
+/// The changes that a report makes; what is as it was is dropped by the fleet's owner.
+pub(super) fn digest(fleet: &Fleet, report: DockerReport) -> Vec<Change> {
+    match report {
+        DockerReport::Status(status) => self::status(fleet, status),
+        DockerReport::All { containers, images, volumes } => {
+            let seen: BTreeSet<_> = containers.iter().map(|container| &container.id).collect();
+            let gone = fleet.containers.keys().filter(|id| !seen.contains(id)).cloned().map(Change::ContainerGone);
+            let mut changes: Vec<Change> = gone.collect();
+            changes.extend(containers.into_iter().map(|container| Change::Container(Box::new(container))));
+            changes.extend(self::images(fleet, images));
+            changes.extend(self::volumes(fleet, volumes));
+            changes
+        }
+        DockerReport::Container(container) => vec![Change::Container(container)],
+        DockerReport::ContainerGone { id } => vec![Change::ContainerGone(id)],
+        DockerReport::Samples(samples) => {
+            let known = samples.into_iter().filter(|(id, _)| fleet.containers.contains_key(id));
+            known.map(|(id, sample)| Change::Sample(Sample::Container { id, sample })).collect()
+        }
+    }
+}
+
+fn status(fleet: &Fleet, status: DockerStatus) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let was_up = fleet.docker.as_ref().is_some_and(|known| known.up);
+    let event = |what: String, level| Change::Event(Event { at: clock::now(), subject: "docker".to_owned(), what, level });
+    match (&fleet.docker, was_up, status.up) {
+        (_, true, false) => {
+            let why = status.problem.as_ref().map_or("does not answer", |problem| problem.what.as_str());
+            changes.push(event(why.to_owned(), Level::Danger));
+        }
+        (Some(_), false, true) => changes.push(event("answers again".to_owned(), Level::Good)),
+        _ => {}
+    }
+    changes.push(Change::Docker(status));
+    changes
+}
+
+fn images(fleet: &Fleet, images: Vec<Image>) -> Vec<Change> {
+    let seen: BTreeSet<_> = images.iter().map(|image| image.id.as_str()).collect();
+    let gone = fleet.images.keys().filter(|id| !seen.contains(id.as_str())).cloned().map(Change::ImageGone);
+    let mut changes: Vec<Change> = gone.collect();
+    changes.extend(images.into_iter().map(Change::Image));
+    changes
+}
+
+fn volumes(fleet: &Fleet, volumes: Vec<Volume>) -> Vec<Change> {
+    let seen: BTreeSet<_> = volumes.iter().map(|volume| volume.name.as_str()).collect();
+    let gone = fleet.volumes.keys().filter(|name| !seen.contains(name.as_str())).cloned().map(Change::VolumeGone);
+    let mut changes: Vec<Change> = gone.collect();
+    changes.extend(volumes.into_iter().map(Change::Volume));
+    changes
+}
