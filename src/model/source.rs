@@ -48,6 +48,47 @@ pub fn has_password(url: &str) -> bool {
     authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':') || scheme.starts_with("http"))
 }
 
+/// Files by name whose texts detection wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name, with at most one folder before it and at most two `*`s.
+    pub name: &'static str,
+    /// In how many folders, one in the other, it may lie: 0 is the root alone.
+    pub depth: usize,
+    /// Most such files: the nearest to the root, then by path.
+    pub most: usize,
+}
+
+const fn wanted(name: &'static str, depth: usize, most: usize) -> Wanted {
+    Wanted { name, depth, most }
+}
+
+impl Wanted {
+    /// Whether `path`, relative to the root, is such a file.
+    pub fn is(&self, path: &str) -> bool {
+        if path.matches('/').count() > self.depth {
+            return false;
+        }
+        let from = |from: Option<usize>| from.map_or(path, |at| &path[at + 1..]);
+        let tail = match self.name.contains('/') {
+            true => from(path.rfind('/').and_then(|at| path[..at].rfind('/'))),
+            false => from(path.rfind('/')),
+        };
+        let mut parts = self.name.split('*');
+        let Some(mut rest) = parts.next().and_then(|first| tail.strip_prefix(first)) else { return false };
+        let mut is_open = false;
+        for part in parts {
+            is_open = part.is_empty();
+            match rest.find(part) {
+                _ if rest.ends_with(part) && self.name.ends_with(part) && !is_open => return !rest.contains('/'),
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        is_open || rest.is_empty()
+    }
+}
+
 /// What a fetch found: enough to name the release, and to detect what it is without further I/O.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
@@ -75,43 +116,113 @@ impl Survey {
     pub const LIMIT: usize = 20_000;
     /// Most bytes of a text; the rest is left out.
     pub const LONGEST_TEXT: usize = 256 << 10;
-    /// Files whose texts are taken along: those that detection reads.
-    pub const READ: &[&str] = &[
-        "pilothouse.toml",
-        "Procfile",
-        "package.json",
-        "package-lock.json",
-        "npm-shrinkwrap.json",
-        "pnpm-lock.yaml",
-        "yarn.lock",
-        ".yarnrc.yml",
-        "angular.json",
-        "astro.config.js",
-        "astro.config.mjs",
-        "astro.config.ts",
-        "next.config.js",
-        "next.config.mjs",
-        "next.config.ts",
-        "svelte.config.js",
-        "vite.config.js",
-        "vite.config.mjs",
-        "vite.config.ts",
-        "pyproject.toml",
-        "requirements.txt",
-        "uv.lock",
-        "app.py",
-        "api.py",
-        "asgi.py",
-        "main.py",
-        "run.py",
-        "server.py",
-        "wsgi.py",
-        "app/__init__.py",
-        "app/app.py",
-        "app/main.py",
-        "src/app.py",
-        "src/main.py",
+    /// Most bytes of all texts together; what comes later in `READ` is left out first.
+    pub const ALL_TEXTS: usize = 4 << 20;
+    /// Files whose texts are taken along, most telling first: those that detection reads.
+    pub const READ: &[Wanted] = &[
+        wanted("pilothouse.toml", 0, 1),
+        wanted("Procfile", 0, 1),
+        wanted("package.json", 4, 60),
+        wanted("pyproject.toml", 3, 20),
+        wanted("Cargo.toml", 3, 40),
+        wanted("go.mod", 3, 20),
+        wanted("composer.json", 0, 1),
+        wanted("Gemfile", 0, 1),
+        wanted("pom.xml", 2, 20),
+        wanted("build.gradle", 2, 20),
+        wanted("build.gradle.kts", 2, 20),
+        wanted("mix.exs", 2, 10),
+        wanted("*.csproj", 3, 30),
+        wanted("*.fsproj", 3, 10),
+        wanted("*.vbproj", 3, 5),
+        wanted("deno.json", 2, 10),
+        wanted("deno.jsonc", 2, 10),
+        wanted("CMakeLists.txt", 2, 20),
+        wanted("meson.build", 2, 10),
+        wanted("Makefile", 0, 1),
+        wanted("*.toml", 0, 20),
+        wanted("*.yaml", 0, 20),
+        wanted("*.yml", 0, 20),
+        wanted("*.xml", 0, 5),
+        wanted("Staticfile", 0, 1),
+        wanted("Dockerfile", 1, 5),
+        wanted("Pipfile", 1, 2),
+        wanted("*requirements*.txt", 1, 8),
+        wanted("requirements/*.txt", 1, 8),
+        wanted("setup.py", 0, 1),
+        wanted("setup.cfg", 0, 1),
+        wanted("yarn.lock", 0, 1),
+        wanted(".yarnrc.yml", 0, 1),
+        wanted("angular.json", 2, 3),
+        wanted("project.json", 3, 20),
+        wanted("*.json", 0, 12),
+        wanted("*.config.js", 3, 30),
+        wanted("*.config.mjs", 3, 30),
+        wanted("*.config.cjs", 3, 10),
+        wanted("*.config.ts", 3, 30),
+        wanted("*.config.mts", 3, 10),
+        wanted(".eleventy.js", 1, 2),
+        wanted("go.work", 0, 1),
+        wanted("main.go", 3, 20),
+        wanted("*.go", 0, 20),
+        wanted("*.py", 0, 40),
+        wanted("*.py", 2, 80),
+        wanted("main.rs", 3, 20),
+        wanted("config.ru", 0, 1),
+        wanted("*.rb", 0, 10),
+        wanted("application.rb", 1, 1),
+        wanted("settings.gradle", 0, 1),
+        wanted("settings.gradle.kts", 0, 1),
+        wanted("gradle.properties", 0, 1),
+        wanted("build.sbt", 0, 1),
+        wanted("plugins.sbt", 1, 1),
+        wanted("project.clj", 0, 1),
+        wanted("deps.edn", 0, 1),
+        wanted("build.clj", 0, 1),
+        wanted("rebar.config", 0, 1),
+        wanted("*.cabal", 1, 4),
+        wanted("*.nimble", 0, 1),
+        wanted("*.psgi", 0, 2),
+        wanted("*.pl", 0, 4),
+        wanted("cpanfile", 0, 1),
+        wanted("Package.swift", 0, 1),
+        wanted("build.zig", 0, 1),
+        wanted("build.zig.zon", 0, 1),
+        wanted("dune", 2, 10),
+        wanted("*.dart", 1, 10),
+        wanted("*.php", 0, 5),
+        wanted("*.ts", 1, 20),
+        wanted("*.js", 1, 20),
+        wanted("*.sh", 0, 5),
+        wanted("index.html", 1, 3),
+        wanted(".nvmrc", 0, 1),
+        wanted(".node-version", 0, 1),
+        wanted(".python-version", 0, 1),
+        wanted(".ruby-version", 0, 1),
+        wanted(".java-version", 0, 1),
+        wanted(".go-version", 0, 1),
+        wanted(".php-version", 0, 1),
+        wanted(".tool-versions", 0, 1),
+        wanted("runtime.txt", 0, 1),
+        wanted("rust-toolchain", 0, 1),
     ];
+
+    /// Those of `files` (paths in order) whose texts are wanted, most telling first.
+    pub fn wanted<'p>(files: impl Iterator<Item = &'p str>) -> Vec<&'p str> {
+        let mut found: Vec<Vec<&str>> = vec![Vec::new(); Self::READ.len()];
+        let deepest = Self::READ.iter().map(|wanted| wanted.depth).max().unwrap_or_default();
+        for path in files.filter(|path| path.matches('/').count() <= deepest) {
+            // Not all that it could be: one place in the order is enough.
+            if let Some(n) = Self::READ.iter().position(|wanted| wanted.is(path)) {
+                found[n].push(path);
+            }
+        }
+        for (wanted, paths) in Self::READ.iter().zip(&mut found) {
+            paths.sort_by_key(|path| path.matches('/').count());
+            paths.truncate(wanted.most);
+        }
+        found.concat()
+    }
 
     /// How people name what was fetched: `9c1f02e`, `9c1f02e+dirty`, `1.27@3f1c09d` for an image, or `folder`.
     pub fn version(&self) -> String {
@@ -135,6 +246,23 @@ mod tests {
         assert!(has_password("https://token@git.example/a.git") && has_password("ssh://me:word@git.example/a.git"));
         assert!(!has_password("ssh://git@git.example/a.git") && !has_password("git@git.example:a.git"));
         assert!(!has_password("https://git.example/@scope/a.git"));
+    }
+
+    #[test]
+    fn wanted_files_are_told_by_name_and_depth() {
+        let is = |name, depth, path| wanted(name, depth, 1).is(path);
+        assert!(is("package.json", 2, "apps/web/package.json") && !is("package.json", 1, "apps/web/package.json"));
+        assert!(!is("package.json", 2, "old-package.json") && !is("dune", 2, "dune-project"));
+        assert!(is("*.py", 0, "a.py.py") && !is("*.py", 0, "a.pyc") && !is("*.py", 0, "lib/a.py"));
+        assert!(is("*requirements*.txt", 0, "dev-requirements-1.txt") && !is("*requirements*.txt", 0, "robots.txt"));
+        assert!(is("requirements/*.txt", 1, "requirements/base.txt") && !is("requirements/*.txt", 1, "a/base.txt"));
+        assert!(is("vite*", 0, "vite.x") && !is("vite*", 0, "a-vite"));
+    }
+
+    #[test]
+    fn the_nearest_texts_are_taken_first() {
+        let files = ["a/b/package.json", "a/package.json", "package.json", "notes.txt", "Procfile"];
+        assert_eq!(Survey::wanted(files.into_iter()), ["Procfile", "package.json", "a/package.json", "a/b/package.json"]);
     }
 
     #[test]

@@ -194,18 +194,20 @@ pub fn survey(root: &Path, entries: &[Entry]) -> Survey {
     Survey { listing, truncated, texts: texts(root, entries), ..Survey::default() }
 }
 
-/// The surveyed texts: the head of each file that detection reads.
+/// The surveyed texts: the head of each file that detection reads, within the bounds of a survey.
 fn texts(root: &Path, entries: &[Entry]) -> BTreeMap<String, String> {
-    let listed = |path: &&&str| entries.binary_search_by(|entry| entry.path.as_path().cmp(Path::new(path))).is_ok();
-    let read = |path: &&str| {
+    let files = entries.iter().filter(|entry| entry.kind != Kind::Folder).filter_map(|entry| entry.path.to_str());
+    let mut left = Survey::ALL_TEXTS;
+    let read = |path: &str| {
         let mut head = Vec::new();
         let full = root.join(path);
         // Links among the entries lead inside; one to a pipe would wait for ever.
         let file = fs::metadata(&full).ok().filter(fs::Metadata::is_file).and_then(|_| fs::File::open(&full).ok())?;
-        file.take(Survey::LONGEST_TEXT as u64).read_to_end(&mut head).ok()?;
-        Some(((*path).to_owned(), String::from_utf8_lossy(&head).into_owned()))
+        file.take(left.min(Survey::LONGEST_TEXT) as u64).read_to_end(&mut head).ok()?;
+        left -= head.len();
+        Some((path.to_owned(), String::from_utf8_lossy(&head).into_owned()))
     };
-    Survey::READ.iter().filter(listed).filter_map(read).collect()
+    Survey::wanted(files).into_iter().filter_map(read).collect()
 }
 
 /// Size of all files of `entries`.

@@ -66,8 +66,8 @@ fn survey(files: &BTreeMap<String, String>) -> Survey {
     }
     listing.sort();
     listing.dedup();
-    let texts = files.iter().filter(|(path, _)| Survey::READ.contains(&path.as_str()));
-    Survey { listing, texts: texts.map(|(path, text)| (path.clone(), text.clone())).collect(), ..Survey::default() }
+    let texts = Survey::wanted(files.keys().map(String::as_str));
+    Survey { texts: texts.into_iter().map(|path| (path.to_owned(), files[path].clone())).collect(), listing, ..Survey::default() }
 }
 
 #[test]
@@ -107,7 +107,7 @@ proptest! {
         picks in prop::collection::vec((0..Survey::READ.len(), ".{0,60}|\\{.{0,40}\\}"), 0..5),
         json in "(\\{\"scripts\":\\{\"(start|build)\":\"[a-z -=/é]{0,20}\"\\},\"main\":\"[./a-zé]{0,9}\",\"dependencies\":\\{\"(vite|next|express|vitepress|@sveltejs/kit)\":1\\}\\})",
     ) {
-        let mut files: BTreeMap<String, String> = picks.into_iter().map(|(n, text)| (Survey::READ[n].to_owned(), text)).collect();
+        let mut files: BTreeMap<String, String> = picks.into_iter().map(|(n, text)| (Survey::READ[n].name.replace('*', "x"), text)).collect();
         let _ = detect(&survey(&files));
         files.insert("package.json".to_owned(), json);
         let _ = detect(&survey(&files));

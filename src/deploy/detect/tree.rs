@@ -2,23 +2,46 @@
 
 use crate::model::{recipe::Proof, source::Survey};
 
-/// A survey with questions.
+/// A survey, or one folder of it, with questions. Paths are relative to the folder; proofs name them from the root.
+#[derive(Clone, Debug)]
 pub(super) struct Tree<'a> {
     survey: &'a Survey,
+    /// Empty for the root, else ends in `/`.
+    folder: String,
+    /// What lies in the folder, with whole paths.
+    listing: &'a [String],
 }
 
+#[expect(dead_code, reason = "asked by the languages that follow")]
 impl<'a> Tree<'a> {
     pub(super) fn new(survey: &'a Survey) -> Self {
-        Self { survey }
+        Self { survey, folder: String::new(), listing: &survey.listing }
+    }
+
+    /// The tree below `folder`, as if it were the root.
+    pub(super) fn below(&self, folder: &str) -> Self {
+        let folder = if folder == "." { self.folder.clone() } else { format!("{}{folder}/", self.folder) };
+        let from = self.listing.partition_point(|path| path.as_str() < folder.as_str());
+        let count = self.listing[from..].partition_point(|path| path.starts_with(&folder));
+        Self { survey: self.survey, listing: &self.listing[from..from + count], folder }
+    }
+
+    /// Where it lies below the root; empty for the root, else ends in `/`.
+    pub(super) fn folder(&self) -> &str {
+        &self.folder
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.survey.listing.is_empty()
+        self.listing.is_empty()
     }
 
-    /// Whether the file is there.
+    /// Whether the file is there; a folder when `path` ends in `/`.
     pub(super) fn has(&self, path: &str) -> bool {
-        self.survey.listing.binary_search_by(|there| there.as_str().cmp(path)).is_ok()
+        let order = |there: &String| match there.strip_prefix(&self.folder) {
+            Some(inner) => inner.cmp(path),
+            None => there.as_str().cmp(self.folder.as_str()),
+        };
+        self.listing.binary_search_by(order).is_ok()
     }
 
     /// The first of `paths` that is there.
@@ -27,7 +50,11 @@ impl<'a> Tree<'a> {
     }
 
     pub(super) fn text(&self, path: &str) -> Option<&'a str> {
-        self.survey.texts.get(path).map(String::as_str)
+        match self.folder.as_str() {
+            "" => self.survey.texts.get(path),
+            folder => self.survey.texts.get(&format!("{folder}{path}")),
+        }
+        .map(String::as_str)
     }
 
     /// The first of `paths` that has a text, with it.
@@ -35,21 +62,49 @@ impl<'a> Tree<'a> {
         paths.iter().find_map(|path| Some((*path, self.text(path)?)))
     }
 
-    pub(super) fn files(&self) -> impl Iterator<Item = &'a str> {
-        self.survey.listing.iter().map(String::as_str).filter(|path| !path.ends_with('/'))
+    /// Whether the file has a text that holds `needle`.
+    pub(super) fn says(&self, path: &str, needle: &str) -> bool {
+        self.text(path).is_some_and(|text| text.contains(needle))
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let skip = self.folder.len();
+        self.listing.iter().map(move |path| &path[skip..]).filter(|path| !path.is_empty() && !path.ends_with('/'))
+    }
+
+    /// Files in at most `depth` folders, the nearest first.
+    pub(super) fn files_to(&self, depth: usize) -> Vec<&'a str> {
+        let mut files: Vec<&str> = self.files().filter(|path| path.matches('/').count() <= depth).collect();
+        files.sort_by_key(|path| path.matches('/').count());
+        files
+    }
+
+    /// The first file named `*EXTENSION` in at most `depth` folders, the nearest first.
+    pub(super) fn ending(&self, extension: &str, depth: usize) -> Option<&'a str> {
+        self.files_to(depth).into_iter().find(|path| path.ends_with(extension))
     }
 
     /// `path:line` of the first line that holds `needle`, else `path`.
     pub(super) fn place(&self, path: &str, needle: &str) -> String {
         let is_comment = |line: &str| line.trim_start().starts_with("//") || line.trim_start().starts_with('#');
         let line = self.text(path).and_then(|text| text.lines().position(|line| line.contains(needle) && !is_comment(line)));
-        line.map_or_else(|| path.to_owned(), |line| format!("{path}:{}", line + 1))
+        let path = format!("{}{path}", self.folder);
+        line.map_or_else(|| path.clone(), |line| format!("{path}:{}", line + 1))
+    }
+
+    /// That the file is there proves it.
+    pub(super) fn proof(&self, path: &str, why: impl Into<String>) -> Proof {
+        proof(format!("{}{path}", self.folder), why)
+    }
+
+    /// The line with `needle` proves it.
+    pub(super) fn proof_at(&self, path: &str, needle: &str, why: impl Into<String>) -> Proof {
+        proof(self.place(path, needle), why)
     }
 
     /// The first few names in the root, for a message.
     pub(super) fn root_words(&self) -> String {
         let mut names: Vec<String> = self
-            .survey
             .listing
             .iter()
             .filter_map(|path| {
@@ -63,17 +118,36 @@ impl<'a> Tree<'a> {
         if more > 0 { format!("{names} and {more} more") } else { names }
     }
 
-    /// A folder one level down that looks like an app.
+    /// The nearest folder that looks like an app.
     pub(super) fn nested(&self) -> Option<&'a str> {
-        const SIGNS: [&str; 6] = ["package.json", "requirements.txt", "pyproject.toml", "manage.py", "Procfile", "index.html"];
-        self.files().find_map(|path| {
-            let (folder, file) = path.split_once('/')?;
-            SIGNS.contains(&file).then_some(folder)
-        })
+        const SIGNS: &[&str] = &[
+            "package.json",
+            "requirements.txt",
+            "pyproject.toml",
+            "Pipfile",
+            "manage.py",
+            "Procfile",
+            "index.html",
+            "go.mod",
+            "Cargo.toml",
+            "Gemfile",
+            "composer.json",
+            "pom.xml",
+            "build.gradle",
+            "build.gradle.kts",
+            "mix.exs",
+            "deno.json",
+            "gleam.toml",
+            "CMakeLists.txt",
+            "index.php",
+            "Dockerfile",
+        ];
+        let app = |path: &&str| path.rsplit_once('/').is_some_and(|(_, file)| SIGNS.contains(&file) || file.ends_with(".csproj"));
+        self.files_to(3).into_iter().find(app).and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder)
     }
 }
 
-/// A proof.
+/// A proof by a path from the root.
 pub(super) fn proof(file: impl Into<String>, why: impl Into<String>) -> Proof {
     Proof { file: file.into(), why: why.into() }
 }
