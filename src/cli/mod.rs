@@ -196,7 +196,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, roles: Roles) -> Exit
         Err(error) => return not_a_command(&error, arguments.iter().any(|argument| argument == "--json")),
     };
     let output = Output::new(line.global.json, line.global.quiet, line.global.no_color);
-    match run(line, roles, &output) {
+    let ended = run(line, roles, &output);
+    if let Some(problem) = output.lost() {
+        output.explain(&problem);
+        return ExitCode::FAILURE;
+    }
+    match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Badly) => ExitCode::FAILURE,
         Err(Failed::Usage(problem)) => {

@@ -1,8 +1,11 @@
 //! The one writer of the command line: documents and tables on standard output, progress and problems on standard error.
 
 use std::{
-    io::{self, IsTerminal, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    io::{self, ErrorKind, IsTerminal, Write},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::Serialize;
@@ -34,6 +37,8 @@ pub struct Output {
     colour_err: bool,
     /// Standard output was closed by its reader: nothing is written to it any more.
     closed: AtomicBool,
+    /// Why something could not be written to standard output.
+    lost: OnceLock<String>,
 }
 
 impl Output {
@@ -43,7 +48,7 @@ impl Output {
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let colour = wanted && !json && io::stdout().is_terminal();
         let colour_err = wanted && io::stderr().is_terminal();
-        Self { json, quiet, colour, colour_err, closed: AtomicBool::new(false) }
+        Self { json, quiet, colour, colour_err, closed: AtomicBool::new(false), lost: OnceLock::new() }
     }
 
     /// Whether standard output may have colours.
@@ -85,15 +90,28 @@ impl Output {
         }
     }
 
-    /// Text as it is to standard output. A reader that went away is not an error.
+    /// Text as it is to standard output. A reader that went away is not an error; a full disk is, see `lost`.
     pub fn text(&self, text: &str) {
         if self.is_closed() {
             return;
         }
         let mut out = io::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        if let Err(error) = write_whole(&mut out, text.as_bytes()) {
             self.closed.store(true, Ordering::Relaxed);
+            if error.kind() != ErrorKind::BrokenPipe {
+                // The first reason stays.
+                let _ = self.lost.set(error.to_string());
+            }
         }
+    }
+
+    /// What of the output nobody will ever read although somebody wanted to: then no command has ended well.
+    pub fn lost(&self) -> Option<Problem> {
+        let error = self.lost.get()?;
+        Some(
+            Problem::unavailable(format!("standard output cannot be written: {error}"))
+                .hint("what was asked may have been done all the same: `pilothouse apps` tells"),
+        )
     }
 
     /// A line of progress on standard error.
@@ -140,6 +158,34 @@ impl Output {
     /// `text` in its tone for standard error.
     pub fn paint_err(&self, tone: Tone, text: &str) -> String {
         paint(self.colour_err, tone, text)
+    }
+}
+
+/// Writes all of it. A pipe that another program made non-blocking is waited for.
+fn write_whole(out: &mut (impl Write + std::os::fd::AsFd), mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match out.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => await_room(&*out)?,
+            Err(error) => return Err(error),
+        }
+    }
+    loop {
+        match out.flush() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => await_room(&*out)?,
+            flushed => return flushed,
+        }
+    }
+}
+
+fn await_room(out: &impl std::os::fd::AsFd) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    match poll(&mut [PollFd::new(out, PollFlags::OUT)], None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -71,6 +71,25 @@ impl Hub {
             return Ok(given);
         }
         let seq = journal.append(&mark, &changes, |trouble| self.degrade(trouble)).await;
+        self.apply(&mut journal, seq, changes).await;
+        Ok(given)
+    }
+
+    /// As `commit`, for what somebody asks for: when the journal refuses the record, so is the request. Nobody waits
+    /// for a full disk without being told.
+    pub async fn accept<T, F>(&self, decide: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Fleet) -> Result<(Vec<Change>, T), Problem> + Send + 'static,
+    {
+        let mut journal = self.journal.lock().await;
+        let (changes, given) = self.look(decide).await?;
+        let seq = journal.append_or_refuse(&Mark::Change, &changes).await?;
+        self.apply(&mut journal, seq, changes).await;
+        Ok(given)
+    }
+
+    async fn apply(&self, journal: &mut Journal, seq: u64, changes: Vec<Change>) {
         let (done, applied) = oneshot::channel();
         // The owner ends last of all: a failed send means that the engine is ending.
         let _ = self.asks.send(Ask::Apply(changes, done)).await;
@@ -79,7 +98,6 @@ impl Hub {
             let fleet = self.look(Fleet::clone).await;
             journal.save_snapshot(seq, fleet).await;
         }
-        Ok(given)
     }
 
     /// Takes in what was observed; what is as it was is dropped.

@@ -23,6 +23,8 @@ use super::{
 pub const HISTORY: usize = 200;
 /// Events kept.
 pub const EVENTS: usize = 200;
+/// Deployments that are kept once they are over; the last one of each app stays besides.
+pub const DEPLOYMENTS: usize = 300;
 
 /// A host and whether it can be reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -281,6 +283,7 @@ impl Fleet {
             }
             Change::Deployment(deployment) => {
                 self.deployments.insert(deployment.id, *deployment);
+                self.forget_deployments();
             }
             Change::Task(task) => {
                 self.tasks.insert(task.id, task);
@@ -313,6 +316,16 @@ impl Fleet {
             Change::Sample(sample) => self.sample(sample),
             Change::Event(event) => push_bounded(&mut self.events, event, EVENTS),
             Change::Gap { .. } | Change::Alive => {}
+        }
+    }
+
+    /// Lets go of the oldest deployments that are over: a fleet that deploys every hour must not grow for ever.
+    fn forget_deployments(&mut self) {
+        while self.deployments.len() > DEPLOYMENTS {
+            let is_old =
+                |old: &&Deployment| old.is_over() && self.last_deployment(&old.app).is_some_and(|last| last.id != old.id);
+            let Some(oldest) = self.deployments.values().find(is_old).map(|old| old.id) else { return };
+            self.deployments.remove(&oldest);
         }
     }
 
@@ -396,4 +409,32 @@ fn push_bounded<T>(list: &mut VecDeque<T>, item: T, limit: usize) {
         list.pop_front();
     }
     list.push_back(item);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::deployment::Phase;
+
+    fn deployment(id: u64, app: &str, phase: Phase) -> Change {
+        let deployment = serde_json::json!({
+            "id": id, "app": app, "aim": "deploy", "release": 1, "from": null, "actor": "op", "origin": "cli", "request": null,
+            "plan": null, "phase": phase, "asked_at": 0, "phase_since": 0, "ended_at": null, "remaining": "0s", "steps": [],
+            "asked_end": null, "starts": [], "pool": [], "key": "", "cause": null
+        });
+        Change::Deployment(serde_json::from_value(deployment).unwrap())
+    }
+
+    #[test]
+    fn old_deployments_are_let_go_but_never_one_under_way_nor_the_last_of_an_app() {
+        let mut fleet = Fleet::default();
+        fleet.apply(deployment(1, "quiet", Phase::Live));
+        fleet.apply(deployment(2, "shop", Phase::Staging));
+        for id in 3..1000 {
+            fleet.apply(deployment(id, "shop", Phase::Reverted));
+        }
+        let kept: Vec<u64> = fleet.deployments.keys().map(|id| id.0).collect();
+        assert_eq!(kept.len(), DEPLOYMENTS);
+        assert_eq!((&kept[..2], kept[kept.len() - 1]), (&[1, 2][..], 999));
+    }
 }

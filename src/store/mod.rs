@@ -70,8 +70,10 @@ pub trait Store: Send {
     fn read_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, Problem>;
     /// The newest snapshot and the number of the record that it includes.
     fn snapshot(&mut self) -> Result<Option<(u64, String)>, Problem>;
-    /// Puts a snapshot in place of the one before; records stay.
-    fn save_snapshot(&mut self, seq: u64, body: &str) -> Result<(), Problem>;
+    /// Puts a snapshot in place of the one before and drops the records up to `drop_to`, both or neither.
+    fn save_snapshot(&mut self, seq: u64, body: &str, drop_to: u64) -> Result<(), Problem>;
+    /// Drops the records up to `drop_to` and gives the space back that is free by now, where that is most of the file.
+    fn thin(&mut self, drop_to: u64) -> Result<(), Problem>;
     fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), Problem>;
     fn blob(&mut self, name: &str) -> Result<Option<Vec<u8>>, Problem>;
     /// Removes blobs whose names begin with `prefix`.

@@ -17,6 +17,9 @@ use crate::model::{
 /// `application_id` of our files: "PILO".
 const APPLICATION: i32 = 0x5049_4c4f;
 
+/// Free pages, of 4 KiB, for which the file is written anew.
+const WORTH_GIVING_BACK: i64 = 1024;
+
 /// Each brings a file from the version of its index to the next.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE records (
@@ -188,11 +191,27 @@ impl Store for Sqlite {
             .map_err(|error| explain(&error, &self.path))
     }
 
-    fn save_snapshot(&mut self, seq: u64, body: &str) -> Result<(), Problem> {
-        self.connection
-            .execute("INSERT OR REPLACE INTO snapshots VALUES (1, ?1, ?2)", params![seq as i64, body])
-            .map(|_| ())
-            .map_err(|error| explain(&error, &self.path))
+    fn save_snapshot(&mut self, seq: u64, body: &str, drop_to: u64) -> Result<(), Problem> {
+        let mut save = || {
+            let transaction = self.connection.transaction()?;
+            transaction.execute("INSERT OR REPLACE INTO snapshots VALUES (1, ?1, ?2)", params![seq as i64, body])?;
+            transaction.execute("DELETE FROM records WHERE seq <= ?1", [drop_to as i64])?;
+            transaction.commit()
+        };
+        save().map_err(|error| explain(&error, &self.path))
+    }
+
+    fn thin(&mut self, drop_to: u64) -> Result<(), Problem> {
+        let thin = || {
+            self.connection.execute("DELETE FROM records WHERE seq <= ?1", [drop_to as i64])?;
+            let pages = |name| self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+            let (all, free) = (pages("page_count")?, pages("freelist_count")?);
+            if free > WORTH_GIVING_BACK && free > all / 2 {
+                self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+            }
+            Ok(())
+        };
+        thin().map_err(|error| explain(&error, &self.path))
     }
 
     fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), Problem> {
@@ -265,6 +284,35 @@ mod tests {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
         }
+    }
+
+    #[test]
+    fn a_snapshot_and_the_end_of_its_records_are_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut store = Sqlite::open(&path).unwrap();
+        let seqs: Vec<u64> = ["a", "b", "c"].iter().map(|nonce| store.append(&record(nonce)).unwrap()).collect();
+        store.save_snapshot(seqs[2], "{}", seqs[1]).unwrap();
+        drop(store);
+        let mut again = Sqlite::open(&path).unwrap();
+        assert_eq!(again.snapshot().unwrap(), Some((seqs[2], "{}".to_owned())));
+        let left: Vec<u64> = again.read_after(0, 10).unwrap().iter().map(|record| record.seq).collect();
+        assert_eq!(left, seqs[2..]);
+        assert!(again.append(&record("d")).unwrap() > seqs[2], "numbers go on rising, whatever was dropped");
+    }
+
+    #[test]
+    fn a_snapshot_that_cannot_be_saved_drops_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut store = Sqlite::open(&path).unwrap();
+        let seq = store.append(&record("a")).unwrap();
+        let full = store.connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).unwrap();
+        store.connection.pragma_update_and_check(None, "max_page_count", full, |_| Ok(())).unwrap();
+        let refused = store.save_snapshot(seq, &"x".repeat(1 << 20), seq).unwrap_err();
+        assert!(refused.what.contains("full"), "{refused}");
+        assert_eq!(store.read_after(0, 10).unwrap().len(), 1);
+        assert_eq!(store.snapshot().unwrap(), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::begin::{Again, Who, accepted, ended_by};
 use super::{
-    super::{fleet::Hub, journal::Mark},
+    super::fleet::Hub,
     deployments::{SOURCE_URL, request_blob, source_blob},
     orders::{Interrupts, Orders},
 };
@@ -76,9 +76,6 @@ impl Commands {
         if let Some(answer) = known {
             return Ok(answer);
         }
-        if !matches!(request.command, Command::Plan(_)) {
-            self.hub.blobs().probe().await?;
-        }
         let who = Who { actor: request.actor, origin: request.origin, key: request.idempotency_key };
         match request.command {
             Command::Deploy(wanted) => self.deploy(who, wanted).await,
@@ -144,8 +141,7 @@ impl Commands {
         }
         // The values stay in the blob; the journal keeps the names.
         wanted.overrides.env.0.values_mut().for_each(String::clear);
-        let (deployment, superseded) =
-            self.hub.commit(Mark::Change, move |fleet| Ok(begin::deploy(fleet, &who, app, wanted))).await?;
+        let (deployment, superseded) = self.hub.accept(move |fleet| Ok(begin::deploy(fleet, &who, app, wanted))).await?;
         for id in superseded {
             self.interrupts.interrupt(id);
         }
@@ -153,7 +149,7 @@ impl Commands {
     }
 
     async fn again(&self, who: Who, app: AppId, what: Again) -> Result<Answer, Problem> {
-        let (deployment, superseded) = self.hub.commit(Mark::Change, move |fleet| begin::again(fleet, &who, &app, &what)).await?;
+        let (deployment, superseded) = self.hub.accept(move |fleet| begin::again(fleet, &who, &app, &what)).await?;
         for id in superseded {
             self.interrupts.interrupt(id);
         }
@@ -163,7 +159,7 @@ impl Commands {
     async fn cancel(&self, id: DeploymentId) -> Result<Answer, Problem> {
         let app = self
             .hub
-            .commit(Mark::Change, move |fleet| {
+            .accept(move |fleet| {
                 let deployment = fleet.deployments.get(&id).ok_or_else(|| {
                     Problem::not_found(format!("there is no deployment {id}"))
                         .hint("pilothouse status APP names the one under way")
