@@ -3,6 +3,7 @@
 pub mod change;
 pub mod command;
 pub mod container;
+pub mod container_plan;
 pub mod deployment;
 pub mod edge;
 pub mod fleet;

@@ -121,6 +121,11 @@ impl Survey {
     /// Files whose texts are taken along, most telling first: those that detection reads.
     pub const READ: &[Wanted] = &[
         wanted("pilothouse.toml", 0, 1),
+        wanted("compose.yaml", 0, 1),
+        wanted("compose.yml", 0, 1),
+        wanted("docker-compose.yaml", 0, 1),
+        wanted("docker-compose.yml", 0, 1),
+        wanted("Dockerfile", 0, 1),
         wanted("Procfile", 0, 1),
         wanted("package.json", 4, 60),
         wanted("pyproject.toml", 3, 20),
@@ -146,6 +151,8 @@ impl Survey {
         wanted("*.xml", 0, 5),
         wanted("Staticfile", 0, 1),
         wanted("Dockerfile", 1, 5),
+        wanted(".env", 0, 1),
+        wanted("*.env", 1, 8),
         wanted("Pipfile", 1, 2),
         wanted("*requirements*.txt", 1, 8),
         wanted("requirements/*.txt", 1, 8),

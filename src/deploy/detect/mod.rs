@@ -1,10 +1,13 @@
 //! Detection: a listing and a few texts to a recipe, each answer with the file that proves it.
 
+pub mod compose;
+pub mod dockerfile;
 mod node;
 mod procfile;
 mod python;
 mod static_site;
 mod tree;
+mod yaml;
 
 use tree::Tree;
 
@@ -14,7 +17,7 @@ use crate::model::{Problem, recipe::Recipe, source::Survey};
 type Language = fn(&Tree<'_>) -> Result<Option<Recipe>, Problem>;
 
 /// The languages in order: the first that recognises the tree decides. A `Procfile` then says what is started.
-const LANGUAGES: &[Language] = &[node::detect, python::detect, static_site::detect];
+const LANGUAGES: &[Language] = &[node::detect, python::detect, static_site::detect, dockerfile::detect, compose::detect];
 
 /// How to install, build and start what was surveyed.
 ///

@@ -31,6 +31,10 @@ impl<'a> Tree<'a> {
         &self.folder
     }
 
+    pub(super) fn survey(&self) -> &'a Survey {
+        self.survey
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.listing.is_empty()
     }
