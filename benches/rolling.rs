@@ -52,6 +52,8 @@ fn main() {
         body: vec![b'x'; 256].into(),
         rate,
         connections: 32,
+        keeps: true,
+        numbers: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let from = Instant::now();

@@ -26,8 +26,12 @@ pub struct Load {
     pub body: Bytes,
     /// Requests per second.
     pub rate: u32,
-    /// Clients, each with one connection that it keeps.
+    /// Clients at most.
     pub connections: usize,
+    /// Each client keeps its connection; else each request has one of its own.
+    pub keeps: bool,
+    /// Counts the requests, so that each has a body of its own: its number follows `body`.
+    pub numbers: Option<Arc<AtomicU64>>,
 }
 
 /// What came of it.
@@ -103,13 +107,18 @@ impl Running {
 }
 
 /// Takes the next due request whenever it is free.
-async fn client(load: Load, from: Instant, next: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Tally {
+async fn client(mut load: Load, from: Instant, next: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Tally {
     let mut tally = Tally::default();
+    let body = load.body.clone();
     let mut connection: Option<SendRequest<Full<Bytes>>> = None;
     while !stop.load(Ordering::Relaxed) {
         let due = from + Duration::from_secs(1) * next.fetch_add(1, Ordering::Relaxed) as u32 / load.rate;
         tokio::time::sleep_until(due.into()).await;
         tally.sent += 1;
+        if let Some(numbers) = &load.numbers {
+            let number = numbers.fetch_add(1, Ordering::Relaxed);
+            load.body = [&body[..], number.to_string().as_bytes()].concat().into();
+        }
         // A connection that the server has closed in good time is replaced; that is not a failure.
         if let Some(open) = connection.as_mut()
             && open.ready().await.is_err()
@@ -130,7 +139,7 @@ async fn client(load: Load, from: Instant, next: Arc<AtomicU64>, stop: Arc<Atomi
             Ok(keeps) => {
                 tally.good += 1;
                 tally.latency_us.push(due.elapsed().as_micros() as u64);
-                connection = connection.filter(|_| keeps);
+                connection = connection.filter(|_| keeps && load.keeps);
             }
             Err(what) => {
                 *tally.failed.entry(what).or_default() += 1;
@@ -141,7 +150,8 @@ async fn client(load: Load, from: Instant, next: Arc<AtomicU64>, stop: Arc<Atomi
     tally
 }
 
-async fn connect(address: SocketAddr) -> Option<SendRequest<Full<Bytes>>> {
+/// A connection of one client; absent when it was refused.
+pub async fn connect(address: SocketAddr) -> Option<SendRequest<Full<Bytes>>> {
     let stream = TcpStream::connect(address).await.ok()?;
     stream.set_nodelay(true).ok()?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
@@ -149,8 +159,8 @@ async fn connect(address: SocketAddr) -> Option<SendRequest<Full<Bytes>>> {
     Some(sender)
 }
 
-/// One request; gives whether the connection may be kept.
-async fn ask(connection: &mut SendRequest<Full<Bytes>>, load: &Load) -> Result<bool, String> {
+/// One request; gives whether the connection may be kept, or what was wrong.
+pub async fn ask(connection: &mut SendRequest<Full<Bytes>>, load: &Load) -> Result<bool, String> {
     let request = Request::builder().method(load.method.clone()).uri(&load.path).header("host", &load.host);
     let request = request.body(Full::new(load.body.clone())).map_err(|error| error.to_string())?;
     let answer = connection.send_request(request).await.map_err(|error| error.to_string())?;

@@ -65,6 +65,10 @@ impl World {
         self.status.http[0]
     }
 
+    pub fn pid(&self) -> i32 {
+        self.process.id().cast_signed()
+    }
+
     /// Ends the process as `kill -9` does.
     pub fn kill(&mut self) {
         self.process.kill().expect("killed");
