@@ -20,7 +20,7 @@ use crate::{
         order::{Order, OrderKey, Outcome, Report},
         problem::Problem,
     },
-    runtimes::{Runtime, process::ProcessRuntime},
+    runtimes::{Runtime, both::Both, docker::DockerRuntime, process::ProcessRuntime},
     wire::{
         agent::{AgentDoor, Told},
         edge::EdgeClient,
@@ -32,6 +32,7 @@ use crate::{
 pub struct Tools {
     pub settings: Arc<Settings>,
     pub runtime: Arc<dyn Runtime>,
+    pub docker: DockerRuntime,
     pub edge: EdgeClient,
     /// Held while the edge is looked after: one at a time starts it.
     pub tending: Arc<tokio::sync::Mutex<()>>,
@@ -41,8 +42,11 @@ pub struct Tools {
 /// Runs the agent of this host until nobody gives orders any more.
 pub async fn run(settings: Settings, mut door: AgentDoor) {
     let settings = Arc::new(settings);
+    let docker = DockerRuntime::new(Settings::clone(&settings));
+    let process = ProcessRuntime::new(Settings::clone(&settings));
     let tools = Tools {
-        runtime: Arc::new(ProcessRuntime::new(Settings::clone(&settings))),
+        runtime: Arc::new(Both { process, docker: docker.clone() }),
+        docker,
         edge: EdgeClient::new(settings.state.edge_socket()),
         tending: Arc::default(),
         settings,

@@ -87,6 +87,11 @@ fn config(flags: &Flags, environment: &Environment) -> Result<ConfigFile, Proble
             config = set(&config, &key, value, name)?;
         }
     }
+    if config.docker.host.is_empty()
+        && let Some(host) = variable(environment, "DOCKER_HOST")
+    {
+        config.docker.host = host.to_owned();
+    }
     for pair in &flags.set {
         let Some((key, value)) = pair.split_once('=') else {
             return Err(Problem::user(format!("`{pair}` is not KEY=VALUE")).at("--set").hint("write --set edge.threads=2"));

@@ -15,6 +15,7 @@ pub struct ConfigFile {
     pub edge: EdgeSettings,
     pub engine: EngineSettings,
     pub logs: LogSettings,
+    pub docker: DockerSettings,
     pub console: ConsoleSettings,
 }
 
@@ -69,6 +70,14 @@ impl Default for EngineSettings {
     fn default() -> Self {
         Self { grace: Millis::minutes(5), sample_every: Millis::seconds(3), builds: 2 }
     }
+}
+
+/// The Docker engine of this machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DockerSettings {
+    /// Where it is asked: `unix:///path` or `tcp://host:port`. Empty: `DOCKER_HOST`, else `unix:///var/run/docker.sock`.
+    pub host: String,
 }
 
 /// Logs of instances.

@@ -13,7 +13,7 @@ use crate::model::log::{Stream, write_record};
 /// Appends records. It never fails and never waits for space: lines that cannot be kept are counted, and the next line
 /// that can be kept is preceded by their number.
 #[derive(Debug)]
-pub(super) struct Log {
+pub struct Log {
     folder: PathBuf,
     rotate_at: u64,
     keep: u32,
@@ -31,7 +31,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Goes on behind what is there. `folder` exists.
-    pub(super) fn open(folder: PathBuf, rotate_at: u64, keep: u32) -> Self {
+    pub fn open(folder: PathBuf, rotate_at: u64, keep: u32) -> Self {
         let mut log = Self {
             folder,
             rotate_at: rotate_at.max(4096),
@@ -49,8 +49,13 @@ impl Log {
         log
     }
 
-    pub(super) fn add(&mut self, stream: Stream, line: &[u8]) {
-        self.last = self.last.max(clock::micros());
+    pub fn add(&mut self, stream: Stream, line: &[u8]) {
+        self.add_at(clock::micros(), stream, line);
+    }
+
+    /// Adds a line that was written at a time of its own, in microseconds since 1970.
+    pub fn add_at(&mut self, micros: i64, stream: Stream, line: &[u8]) {
+        self.last = self.last.max(micros);
         write_record(self.last, stream, line, &mut self.waiting);
         self.lines += 1;
         if self.waiting.len() >= 256 * 1024 {
@@ -64,7 +69,7 @@ impl Log {
     }
 
     /// Puts what waits into the file, in one piece; the file never ends inside a record.
-    pub(super) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         if self.waiting.is_empty() {
             return;
         }

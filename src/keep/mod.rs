@@ -10,7 +10,7 @@ mod clock;
 mod keeper;
 pub mod launch;
 mod lines;
-mod log;
+pub mod log;
 mod memory;
 mod output;
 pub mod port;

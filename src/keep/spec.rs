@@ -107,7 +107,7 @@ impl Spec {
 }
 
 /// Puts `content` in place of the file as a whole or not at all, readable by its owner alone.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(content)?;

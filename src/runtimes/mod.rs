@@ -11,6 +11,8 @@ use crate::model::{
     units::Millis,
 };
 
+pub mod both;
+pub mod docker;
 pub mod keepers;
 pub mod process;
 mod ready;

@@ -42,8 +42,8 @@ async fn starting_twice_is_starting_once(runtime: &dyn Runtime, serves: &Instanc
 }
 
 async fn one_that_fails_says_so_with_its_last_lines(runtime: &dyn Runtime, fails: &InstanceSpec) {
-    let begun = tokio::time::Instant::now();
     runtime.start(fails).await.expect("a start says nothing about what follows");
+    let begun = tokio::time::Instant::now();
     let problem = problem(runtime.await_ready(&fails.id, true, Millis::seconds(20)).await);
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert!(problem.what.starts_with(&format!("{} exited with 3 ", fails.id)), "{problem}");

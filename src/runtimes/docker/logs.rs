@@ -1,0 +1,162 @@
+//! What containers write, into the same files as keepers write: each line once, over restarts of engine and Docker.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use bollard::{Docker, container::LogOutput, query_parameters::LogsOptions};
+use futures_util::StreamExt;
+
+use super::seen::micros;
+use crate::{
+    config::Settings,
+    keep::log::Log,
+    model::{
+        ids::InstanceId,
+        log::{Stream, read_record, safe},
+    },
+};
+
+/// Lines taken at once.
+const BATCH: usize = 1024;
+/// Enough of a file's end to hold its last records.
+const END: u64 = 256 * 1024;
+
+/// Where the files end: time of the last line that a container wrote, and how many lines have that time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark {
+    micros: i64,
+    lines: u64,
+}
+
+/// Takes what a container has written since the last line that is kept; with `follow` until it ends.
+///
+/// One at a time per instance: the caller holds its lock.
+// Gap: after a clock that jumped back, lines written before it comes up again are not taken after an engine's restart.
+pub(super) async fn take(
+    docker: &Docker,
+    settings: &Settings,
+    id: &InstanceId,
+    container: &str,
+    follow: bool,
+) -> Result<(), bollard::errors::Error> {
+    let folder = settings.state.keeper(&id.0).join("log");
+    let mark = mark(&folder);
+    let options = LogsOptions {
+        follow,
+        stdout: true,
+        stderr: true,
+        since: i32::try_from(mark.micros / 1_000_000).unwrap_or(i32::MAX),
+        timestamps: true,
+        ..LogsOptions::default()
+    };
+    let mut log = Log::open(folder, settings.config.logs.rotate_at.0, settings.config.logs.keep);
+    let mut again = Again { mark, seen: 0 };
+    let mut lines = std::pin::pin!(docker.logs(container, Some(options)).ready_chunks(BATCH));
+    while let Some(batch) = lines.next().await {
+        for output in batch {
+            if let Some((at, stream, line)) = parted(&output?)
+                && !again.is_known(at)
+            {
+                log.add_at(at, stream, line);
+            }
+        }
+        log.flush();
+    }
+    Ok(())
+}
+
+/// Puts a line of ours into the files: how a container ended, that it was replaced.
+pub(super) fn say(settings: &Settings, id: &InstanceId, micros: i64, line: &str) {
+    let folder = settings.state.keeper(&id.0).join("log");
+    let mut log = Log::open(folder, settings.config.logs.rotate_at.0, settings.config.logs.keep);
+    log.add_at(micros, Stream::Keeper, line.as_bytes());
+    log.flush();
+}
+
+/// The last lines of a container, safe to show.
+pub(super) async fn last(docker: &Docker, container: &str, lines: usize) -> Vec<String> {
+    let options = LogsOptions { stdout: true, stderr: true, tail: lines.to_string(), ..LogsOptions::default() };
+    let written: Vec<_> = docker.logs(container, Some(options)).collect().await;
+    let written = written.into_iter().flatten();
+    written.map(|output| safe(String::from_utf8_lossy(output.as_ref()).trim_end_matches(['\n', '\r']))).collect()
+}
+
+/// Time, stream and text of what Docker gives as one line.
+fn parted(output: &LogOutput) -> Option<(i64, Stream, &[u8])> {
+    let (stream, message) = match output {
+        LogOutput::StdErr { message } => (Stream::Err, message),
+        LogOutput::StdOut { message } | LogOutput::Console { message } | LogOutput::StdIn { message } => (Stream::Out, message),
+    };
+    let end = message.iter().position(|byte| *byte == b' ')?;
+    let at = micros(std::str::from_utf8(&message[..end]).ok()?)?;
+    let line = &message[end + 1..];
+    Some((at, stream, line.strip_suffix(b"\n").unwrap_or(line)))
+}
+
+/// Tells lines that are kept from those that are not: Docker gives again what was written in the mark's second.
+struct Again {
+    mark: Mark,
+    seen: u64,
+}
+
+impl Again {
+    fn is_known(&mut self, at: i64) -> bool {
+        if at == self.mark.micros {
+            self.seen += 1;
+        }
+        at < self.mark.micros || (at == self.mark.micros && self.seen <= self.mark.lines)
+    }
+}
+
+/// The mark of a log folder.
+fn mark(folder: &Path) -> Mark {
+    ["current", "1"].iter().find_map(|name| mark_of(&end(&folder.join(name))?)).unwrap_or_default()
+}
+
+fn mark_of(text: &str) -> Option<Mark> {
+    let lines = text.lines().rev().filter_map(read_record).filter(|(_, stream, _)| *stream != Stream::Keeper);
+    let mut mark: Option<Mark> = None;
+    for (micros, ..) in lines {
+        match &mut mark {
+            None => mark = Some(Mark { micros, lines: 1 }),
+            Some(mark) if mark.micros == micros => mark.lines += 1,
+            Some(_) => break,
+        }
+    }
+    mark
+}
+
+/// The end of a file; its first line may be torn.
+fn end(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(END))).ok()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_parted_from_its_time() {
+        let message = bytes::Bytes::from_static(b"2026-11-26T01:00:00.000001999Z GET / 200\n");
+        let output = LogOutput::StdErr { message };
+        let (at, stream, line) = parted(&output).unwrap();
+        assert_eq!((at % 1_000_000, stream, line), (1, Stream::Err, &b"GET / 200"[..]));
+    }
+
+    #[test]
+    fn what_is_kept_is_not_taken_again_and_what_is_not_is() {
+        let mark = mark_of("5 o a\n7 o b\n7 e c\n9 k exited\n").unwrap();
+        assert_eq!(mark, Mark { micros: 7, lines: 2 });
+        let mut again = Again { mark, seen: 0 };
+        let known: Vec<bool> = [5, 7, 7, 7, 8].into_iter().map(|at| again.is_known(at)).collect();
+        assert_eq!(known, [true, true, true, false, false]);
+    }
+}

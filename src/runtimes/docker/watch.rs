@@ -1,0 +1,313 @@
+//! Watching Docker: its events lead to looks, its figures come at the engine's pace; while it is away, it is waited for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use bollard::{
+    Docker,
+    models::{ContainerInspectResponse, EventMessage},
+    query_parameters::EventsOptions,
+};
+use futures_util::StreamExt;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+};
+
+use super::{
+    DockerRuntime, Memory, labels, logs,
+    observe::{self, Observed},
+    seen,
+};
+use crate::{
+    config::clock,
+    model::{
+        ids::InstanceId,
+        instance::Exit,
+        order::{DockerReport, InstanceReport, Report},
+        problem::Problem,
+        units::Timestamp,
+    },
+};
+
+/// Changes that come in a row are looked at together.
+const TOGETHER: Duration = Duration::from_millis(60);
+/// Pauses while Docker is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The reports of one engine's containers, and of all others.
+pub(super) struct Watch {
+    runtime: DockerRuntime,
+    reports: mpsc::Sender<Report>,
+    told: BTreeMap<InstanceId, InstanceReport>,
+    observed: observe::Observer,
+}
+
+/// Why a watch of one connection ended.
+enum Ended {
+    /// Nobody reads any more.
+    Unread,
+    Away(Problem),
+}
+
+impl Watch {
+    pub(super) fn new(runtime: DockerRuntime, reports: mpsc::Sender<Report>) -> Self {
+        let observed = observe::Observer::new(runtime.mark().to_owned());
+        Self { runtime, reports, told: BTreeMap::new(), observed }
+    }
+
+    /// Reports until nobody reads.
+    pub(super) async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        while !self.reports.is_closed() {
+            let problem = match self.runtime.client.docker().await {
+                Ok(docker) => {
+                    pause = FIRST_PAUSE;
+                    match self.connected(&docker).await {
+                        Ended::Unread => return,
+                        Ended::Away(problem) => problem,
+                    }
+                }
+                Err(problem) => problem,
+            };
+            self.runtime.client.forget().await;
+            let status = observe::away(self.runtime.client.address(), problem);
+            if !self.tell(Report::Docker(DockerReport::Status(status))).await {
+                return;
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.reports.closed() => return,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn tell(&self, report: Report) -> bool {
+        self.reports.send(report).await.is_ok()
+    }
+
+    /// Everything there is, then what changes, until Docker goes away.
+    async fn connected(&mut self, docker: &Docker) -> Ended {
+        let since = clock::micros();
+        let status = match observe::status(&self.runtime.client, docker).await {
+            Ok(status) => status,
+            Err(problem) => return Ended::Away(problem),
+        };
+        if !self.tell(Report::Docker(DockerReport::Status(status))).await {
+            return Ended::Unread;
+        }
+        let options = EventsOptions { since: Some(decimal(since)), until: None, filters: Some(kinds()) };
+        let mut events = std::pin::pin!(docker.events(Some(options)));
+        let mut followers = Followers::default();
+        let every = self.runtime.settings.config.engine.sample_every.duration();
+        let mut samples = interval(every);
+        samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut touched = Touched { all: true, instances: BTreeSet::new() };
+        let mut due = Some(Instant::now());
+        loop {
+            let look = async {
+                match due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Ok(event)) => {
+                        if self.heard(&event, &mut touched) {
+                            due.get_or_insert(Instant::now() + TOGETHER);
+                        }
+                    }
+                    Some(Err(error)) => return Ended::Away(self.runtime.problem("listen to Docker", error)),
+                    None => {
+                        let what = "Docker does not answer: it ended the stream of its events";
+                        return Ended::Away(Problem::unavailable(what)
+                            .at(self.runtime.client.address().to_owned())
+                            .hint("start Docker; pilothouse doctor says what is missing"));
+                    }
+                },
+                () = look => {
+                    due = None;
+                    let touched = std::mem::take(&mut touched);
+                    match self.look(docker, touched, &mut followers).await {
+                        Ok(true) => {}
+                        Ok(false) => return Ended::Unread,
+                        Err(problem) => return Ended::Away(problem),
+                    }
+                }
+                _ = samples.tick() => {
+                    for report in self.observed.sample(docker).await {
+                        if !self.tell(report).await {
+                            return Ended::Unread;
+                        }
+                    }
+                }
+                Some(ended) = followers.tasks.join_next() => {
+                    // Docker may have started it again before its log was read to the end.
+                    touched.instances.extend(followers.end(ended));
+                    due.get_or_insert(Instant::now() + TOGETHER);
+                }
+                () = self.reports.closed() => return Ended::Unread,
+            }
+        }
+    }
+
+    /// Whether an event is a reason to look, and at what.
+    fn heard(&mut self, event: &EventMessage, touched: &mut Touched) -> bool {
+        let action = event.action.as_deref().unwrap_or_default();
+        // Health checks run programs inside all the time; only what they find is of interest.
+        if action.starts_with("exec_") || matches!(action, "top" | "attach" | "resize" | "archive-path" | "extract-to-dir") {
+            return false;
+        }
+        let attributes = event.actor.as_ref().and_then(|actor| actor.attributes.as_ref());
+        let attribute = |name: &str| attributes.and_then(|all| all.get(name));
+        if attribute(labels::STATE).is_some_and(|state| *state == *self.runtime.mark)
+            && let Some(id) = attribute(labels::INSTANCE).cloned().map(InstanceId)
+        {
+            let at = event.time_nano.map_or_else(clock::now, |nanos| Timestamp(nanos / 1_000_000));
+            match action {
+                "oom" => {
+                    self.observed.out_of_memory.insert(id.clone());
+                }
+                "die" => {
+                    let code = attribute("exitCode").and_then(|code| code.parse().ok()).unwrap_or(0);
+                    let exit = seen::exit_of(code, self.observed.out_of_memory.remove(&id), at);
+                    remember_exit(&self.runtime, &id, exit);
+                }
+                _ => {}
+            }
+            touched.instances.insert(id);
+        }
+        touched.all = true;
+        true
+    }
+
+    /// Looks at all that Docker lists, and closer at instances that were touched. False when nobody reads.
+    async fn look(&mut self, docker: &Docker, touched: Touched, followers: &mut Followers) -> Result<bool, Problem> {
+        let Observed { report, ours } = self.observed.all(&self.runtime, docker).await?;
+        if !self.tell(Report::Docker(report)).await {
+            return Ok(false);
+        }
+        let memories: HashMap<InstanceId, Memory> = Memory::all(&self.runtime.settings).into_iter().collect();
+        for (id, memory) in &memories {
+            let listed = ours.get(id);
+            let told = self.told.get(id);
+            let is_alive = listed.is_some_and(|(_, state)| state.is_alive());
+            let is_as_told = told.is_some_and(|told| told.state.is_alive() == is_alive && !is_alive);
+            if is_as_told && !touched.instances.contains(id) && told.is_some_and(|told| *told == seen::report(id, memory, None)) {
+                continue;
+            }
+            if is_alive && told.is_some() && !touched.instances.contains(id) && followers.follows(id) {
+                continue;
+            }
+            let container = memory.container.clone().or_else(|| listed.map(|(container, _)| container.clone()));
+            let found = match &container {
+                Some(container) if !memory.stopped => self.runtime.inspect(docker, container).await?,
+                _ => None,
+            };
+            if let (Some(container), Some(found)) = (container, &found) {
+                followers.follow(&self.runtime, docker, id, &container, ended_at(found));
+            }
+            let report = seen::report(id, memory, found.as_ref());
+            if self.told.get(id) != Some(&report) {
+                self.told.insert(id.clone(), report.clone());
+                if !self.tell(Report::Instance(report)).await {
+                    return Ok(false);
+                }
+            }
+        }
+        self.told.retain(|id, _| memories.contains_key(id));
+        Ok(true)
+    }
+}
+
+/// What there is to look at.
+#[derive(Debug, Default)]
+struct Touched {
+    all: bool,
+    instances: BTreeSet<InstanceId>,
+}
+
+/// Who takes the lines of which container.
+#[derive(Debug, Default)]
+struct Followers {
+    tasks: JoinSet<InstanceId>,
+    at_work: BTreeSet<InstanceId>,
+    /// Ends whose last lines are taken.
+    taken: BTreeMap<InstanceId, String>,
+}
+
+impl Followers {
+    fn follows(&self, id: &InstanceId) -> bool {
+        self.at_work.contains(id)
+    }
+
+    /// Takes what the container writes until it ends; what it had written before comes first.
+    fn follow(&mut self, runtime: &DockerRuntime, docker: &Docker, id: &InstanceId, container: &str, ended: Option<String>) {
+        if self.at_work.contains(id) || (ended.is_some() && self.taken.get(id) == ended.as_ref()) {
+            return;
+        }
+        self.at_work.insert(id.clone());
+        match ended {
+            Some(at) => self.taken.insert(id.clone(), at),
+            None => self.taken.remove(id),
+        };
+        let (runtime, docker, id, container) = (runtime.clone(), docker.clone(), id.clone(), container.to_owned());
+        self.tasks.spawn(async move {
+            let locks = runtime.locks(&id);
+            let _log = locks.log.lock().await;
+            if let Err(error) = logs::take(&docker, &runtime.settings, &id, &container, true).await {
+                tracing::debug!(%id, %error, "a container's log ended");
+            }
+            id
+        });
+    }
+
+    fn end(&mut self, ended: Result<InstanceId, tokio::task::JoinError>) -> Option<InstanceId> {
+        match ended {
+            Ok(id) => {
+                self.at_work.remove(&id);
+                Some(id)
+            }
+            // Which one broke is not told: all that are wanted are begun again by the next look.
+            Err(error) => {
+                tracing::error!(%error, "following a container's log broke");
+                self.at_work.clear();
+                self.tasks.abort_all();
+                None
+            }
+        }
+    }
+}
+
+/// When it ended, of a container that does not run.
+fn ended_at(seen: &ContainerInspectResponse) -> Option<String> {
+    let state = seen.state.as_ref()?;
+    if state.running == Some(true) { None } else { Some(state.finished_at.clone().unwrap_or_default()) }
+}
+
+fn remember_exit(runtime: &DockerRuntime, id: &InstanceId, exit: Exit) {
+    if Memory::read(&runtime.settings, id).is_none_or(|memory| memory.stopped || memory.stopping) {
+        return;
+    }
+    logs::say(&runtime.settings, id, exit.at.0 * 1000, &format!("{}; Docker starts it again", exit.words()));
+    // On a full disk the one before stays the last.
+    if let Err(problem) = Memory::write_exit(&runtime.settings, id, &exit) {
+        tracing::warn!(%problem, %id, "an exit is not kept");
+    }
+}
+
+fn kinds() -> HashMap<String, Vec<String>> {
+    let kinds = ["container", "image", "volume"].map(str::to_owned).to_vec();
+    HashMap::from([("type".to_owned(), kinds)])
+}
+
+/// Seconds with six decimals, as Docker takes times.
+fn decimal(micros: i64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
