@@ -122,8 +122,18 @@ fn check_routes(manifest: &Manifest, places: &Places) -> Result<(), Problem> {
         if let Err((what, next)) = check_host(&route.host) {
             return Err(Problem::user(what).at(place("host")).hint(next));
         }
-        if !seen.insert(route.host.as_str()) {
-            return Err(Problem::user(format!("`{}` has two routes", route.host)).at(place("host")).hint("leave one of them"));
+        let path = route.path.as_deref().unwrap_or_default();
+        if let Err((what, next)) = check_path(path) {
+            return Err(Problem::user(what).at(place("path")).hint(next));
+        }
+        if route.strip && path.trim_end_matches('/').is_empty() {
+            return Err(Problem::user("there is no path to strip").at(place("strip")).hint("write `path`, or leave `strip` out"));
+        }
+        if !seen.insert((route.host.as_str(), path.trim_end_matches('/'))) {
+            let field = if route.path.is_some() { "path" } else { "host" };
+            return Err(Problem::user(format!("`{}{path}` has two routes", route.host))
+                .at(place(field))
+                .hint("leave one of them"));
         }
         // `web` may be detected; any other process must be written down.
         if route.process != "web" && !manifest.process.contains_key(&route.process) {
@@ -136,6 +146,21 @@ fn check_routes(manifest: &Manifest, places: &Places) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Paths are compared as they are sent: what could be written in two ways is not one (RFC 3986 §3.3).
+fn check_path(path: &str) -> Result<(), (String, String)> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&b);
+    let odd = path.contains("//") || path.split('/').any(|part| matches!(part, "." | ".."));
+    if path.is_empty() || (path.starts_with('/') && path.bytes().all(allowed) && !odd && path.len() <= 1024) {
+        return Ok(());
+    }
+    let next = if !path.starts_with('/') && path.bytes().all(allowed) && !odd {
+        format!("write `/{path}`")
+    } else {
+        "write a path such as `/api`, without query, `%`, `..` and empty segments".to_owned()
+    };
+    Err((format!("`{}` is not a path", path.escape_debug()), next))
 }
 
 /// Host names are DNS names (RFC 1123 §2.1) in lower case, without scheme, port or wildcard.

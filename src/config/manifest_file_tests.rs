@@ -85,6 +85,13 @@ const WRONG: &[(&str, &[&str])] = &[
     ("[build]\noutput = \"../dist\"", &["pilothouse.toml:2 build.output", "inside the source"]),
     ("[[route]]\nhost = \"https://Shop.example.org/x\"", &["pilothouse.toml:2 route[0].host", "write `shop.example.org`"]),
     ("[[route]]\nhost = \"a\"\n[[route]]\nhost = \"a\"", &["pilothouse.toml:4 route[1].host", "two routes"]),
+    ("[[route]]\nhost = \"a\"\npath = \"api\"", &["pilothouse.toml:3 route[0].path", "write `/api`"]),
+    ("[[route]]\nhost = \"a\"\npath = \"/a/../b\"", &["pilothouse.toml:3 route[0].path", "`/a/../b` is not a path"]),
+    ("[[route]]\nhost = \"a\"\nstrip = true", &["pilothouse.toml:3 route[0].strip", "no path to strip"]),
+    (
+        "[[route]]\nhost = \"a\"\npath = \"/x\"\n[[route]]\nhost = \"a\"\npath = \"/x/\"",
+        &["pilothouse.toml:6 route[1].path", "two routes"],
+    ),
     ("[process.api]\n[[route]]\nhost = \"a\"\nprocess = \"apy\"", &["pilothouse.toml:4 route[0].process", "did you mean `api`?"]),
     ("[[route]]\nprocess = \"web\"", &["pilothouse.toml:1 route[0]", "`host` is missing"]),
     ("[env]\nPORT = \"80\"", &["pilothouse.toml:2 env.PORT", "given to each instance"]),

@@ -38,6 +38,8 @@ pub struct EdgeSettings {
     pub connections: usize,
     /// Proxies (addresses) whose X-Forwarded-* headers are believed.
     pub trusted_proxies: Vec<String>,
+    /// Each app is also served at `NAME.DOMAIN`, which becomes its URL. A wildcard record must lead here. Default: none.
+    pub domain: String,
 }
 
 impl Default for EdgeSettings {
@@ -50,6 +52,7 @@ impl Default for EdgeSettings {
             answer_timeout: Millis::seconds(60),
             connections: 10_000,
             trusted_proxies: Vec::new(),
+            domain: String::new(),
         }
     }
 }

@@ -7,9 +7,10 @@ use crate::model::{
     fleet::{App, Fleet},
     ids::{AppId, HostId, ReleaseId},
     manifest::{Manifest, Process, Runtime},
-    plan::{Blueprint, Env, Plan, PlanLine, ProcessPlan, Sign},
+    plan::{Blueprint, Env, Plan, PlanLine, ProcessPlan, RoutePlan, Sign},
     problem::Problem,
     recipe::Recipe,
+    route::Match,
     source::{Source, Survey},
 };
 
@@ -56,7 +57,8 @@ pub fn environment(manifest: &Manifest, overrides: &Overrides) -> Env {
 
 /// The plan of a deployment.
 pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
-    let blueprint = blueprint(asked)?;
+    let blueprint = blueprint(asked, &fleet.edge.domain)?;
+    refuse_claimed(asked.app, &blueprint, fleet)?;
     let app = fleet.apps.get(asked.app);
     let from = app.and_then(|app| app.routed);
     let lines = lines(asked, &blueprint, app, fleet);
@@ -81,7 +83,7 @@ pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
     })
 }
 
-fn blueprint(asked: &Asked<'_>) -> Result<Blueprint, Problem> {
+fn blueprint(asked: &Asked<'_>, domain: &str) -> Result<Blueprint, Problem> {
     let Asked { manifest, request, .. } = asked;
     let overrides = &request.overrides;
     let found = asked.recipe.as_ref().ok();
@@ -103,7 +105,7 @@ fn blueprint(asked: &Asked<'_>) -> Result<Blueprint, Problem> {
     if processes.is_empty() && output.is_none() {
         return Err(nothing_to_run(asked));
     }
-    let routes = routes(asked, &processes, output.is_some())?;
+    let routes = routes(asked, &processes, output.is_some(), domain)?;
     let processes = processes.into_iter().map(|process| routed(process, &routes, output.is_some())).collect();
     Ok(Blueprint {
         build: [("install", install), ("build", build)]
@@ -206,10 +208,13 @@ fn runtime_of(asked: &Asked<'_>, name: &str, process: &Process) -> Result<Runtim
     }
 }
 
-fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool) -> Result<Vec<(String, String)>, Problem> {
+fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool, domain: &str) -> Result<Vec<RoutePlan>, Problem> {
     let has_web = has_output || processes.iter().any(|process| process.name == "web");
     if asked.manifest.route.is_empty() {
-        return Ok(if has_web { vec![(format!("{}.localhost", asked.app), "web".to_owned())] } else { Vec::new() });
+        // The name that others can reach comes first: it becomes the URL.
+        let names = [domain, "localhost"].into_iter().filter(|domain| has_web && !domain.is_empty());
+        let route = |domain| RoutePlan { at: Match::host(format!("{}.{domain}", asked.app)), process: "web".to_owned() };
+        return Ok(names.map(route).collect());
     }
     let mut routes = Vec::new();
     for route in &asked.manifest.route {
@@ -221,14 +226,34 @@ fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool) -> Res
             ))
             .at("pilothouse.toml route.process"));
         }
-        routes.push((route.host.to_ascii_lowercase(), route.process.clone()));
+        let path = route.path.as_deref().unwrap_or_default();
+        let at = Match::below(route.host.to_ascii_lowercase(), path, route.strip);
+        routes.push(RoutePlan { at, process: route.process.clone() });
     }
     Ok(routes)
 }
 
-fn routed(mut process: ProcessPlan, routes: &[(String, String)], has_output: bool) -> ProcessPlan {
-    process.routed = !has_output && routes.iter().any(|(_, target)| *target == process.name);
+fn routed(mut process: ProcessPlan, routes: &[RoutePlan], has_output: bool) -> ProcessPlan {
+    process.routed = !has_output && routes.iter().any(|route| route.process == process.name);
     process
+}
+
+/// No two apps may claim the same host and path: which of them answered would be chance.
+fn refuse_claimed(app: &AppId, blueprint: &Blueprint, fleet: &Fleet) -> Result<(), Problem> {
+    for other in fleet.apps.values().filter(|other| other.id != *app) {
+        let deploying = fleet.active_deployment(&other.id).map(|deployment| deployment.release);
+        let releases = [other.routed, other.asked, deploying].into_iter().flatten();
+        for theirs in
+            releases.filter_map(|release| fleet.release(&other.id, release)).flat_map(|release| &release.blueprint.routes)
+        {
+            if let Some(claimed) = blueprint.routes.iter().find(|route| route.at.is_same_claim(&theirs.at)) {
+                return Err(Problem::conflict(format!("{} belongs to the app {}", claimed.at, other.id))
+                    .at("pilothouse.toml route")
+                    .hint(format!("choose another host or path, or first run `pilothouse remove {}`", other.id)));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fleet) -> Vec<PlanLine> {
@@ -274,8 +299,8 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
             line(Sign::Note, "volume".to_owned(), format!("{}: {volume}", process.name));
         }
     }
-    for (name, _) in &blueprint.routes {
-        let address = fleet.edge.url(name).unwrap_or_else(|| format!("http://{name}"));
+    for RoutePlan { at, .. } in &blueprint.routes {
+        let address = fleet.edge.url(at).unwrap_or_else(|| format!("http://{at}"));
         match app.and_then(|app| app.routed) {
             Some(from) => {
                 line(
@@ -395,7 +420,7 @@ mod tests {
         let recipe = Recipe { language: "static".into(), output: Some(".".into()), ..Recipe::default() };
         let blueprint = made(&Manifest::default(), recipe, Overrides::default()).unwrap().blueprint;
         assert!(blueprint.processes.is_empty());
-        assert_eq!(blueprint.routes, [("shop.localhost".to_owned(), "web".to_owned())]);
+        assert_eq!(blueprint.routes, [RoutePlan { at: Match::host("shop.localhost"), process: "web".to_owned() }]);
     }
 
     #[test]

@@ -63,6 +63,8 @@ fn status(edge: &Edge) -> EdgeStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         http: edge.http.clone(),
         https: Vec::new(),
+        names: Vec::new(),
+        domain: edge.domain.clone(),
         generation: edge.live.load().table.generation,
         started_at: edge.started_at,
         up: true,

@@ -90,14 +90,25 @@ pub(super) fn new_id(high: u64, low: u64) -> HeaderValue {
 async fn routed(
     worker: &Arc<Worker>,
     client: &Arc<Client>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     host: HeaderValue,
     passage: &mut Passage,
 ) -> Response<Answer> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not served here", request.method()));
     }
-    let app = worker.edge.live.load().app(host.to_str().unwrap_or_default()).cloned();
+    let app = {
+        let live = worker.edge.live.load();
+        let found = live.route(host.to_str().unwrap_or_default(), request.uri().path());
+        found.map(|(app, at)| {
+            if at.strip {
+                headers::strip_prefix(&mut request, &at.path);
+            } else if !client.asker.is_trusted {
+                request.headers_mut().remove(headers::FORWARDED_PREFIX);
+            }
+            Arc::clone(app)
+        })
+    };
     let Some(app) = app else {
         let host = String::from_utf8_lossy(host.as_bytes()).escape_debug().to_string();
         return plain(StatusCode::NOT_FOUND, format!("no app is served at {host}"));
@@ -238,7 +249,7 @@ fn enter(worker: &Arc<Worker>, served: &mut Arc<Served>, tried: &[InstanceId], p
             return Some(lease);
         }
         let app = passage.app.as_ref()?;
-        let now = worker.edge.live.load().app_by_id(&app.id).cloned()?;
+        let now = worker.edge.live.load().again(app).cloned()?;
         let next = now.next(worker.index)?.clone();
         passage.app = Some(now);
         passage.served = Some(Arc::clone(&next));

@@ -1,7 +1,7 @@
 //! What the edge changes in heads: hop-by-hop fields, who the client is, request ids.
 
 use hyper::{
-    HeaderMap,
+    HeaderMap, Request,
     header::{CONNECTION, EXPECT, FORWARDED, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
@@ -9,6 +9,7 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -71,6 +72,18 @@ pub(super) fn prepare_request(headers: &mut HeaderMap, asker: &Asker, host: Head
         headers.insert(FORWARDED_HOST, host);
     }
     headers.insert(REQUEST_ID, id);
+}
+
+/// Takes a route's path off a request; the app is told by `X-Forwarded-Prefix`.
+pub(super) fn strip_prefix<B>(request: &mut Request<B>, prefix: &str) {
+    let whole = request.uri().path_and_query().map_or("", |whole| whole.as_str());
+    let rest = whole.strip_prefix(prefix).unwrap_or(whole);
+    let shorter = if rest.starts_with('/') { rest.parse() } else { format!("/{rest}").parse() };
+    // What was a path with its query is still one after a whole segment is gone.
+    if let (Ok(uri), Ok(prefix)) = (shorter, HeaderValue::from_str(prefix)) {
+        *request.uri_mut() = uri;
+        request.headers_mut().insert(FORWARDED_PREFIX, prefix);
+    }
 }
 
 /// Makes the head of an app's answer fit for a client.
@@ -140,6 +153,16 @@ mod tests {
             assert!(!told.contains_key(name), "{name}");
         }
         assert_eq!(told["accept"], "*/*");
+    }
+
+    #[test]
+    fn a_stripped_path_keeps_its_query() {
+        for (asked, seen) in [("/api", "/"), ("/api?a=1", "/?a=1"), ("/api/", "/"), ("/api/x/y?b=%2F", "/x/y?b=%2F")] {
+            let mut request = Request::get(asked).body(()).unwrap();
+            strip_prefix(&mut request, "/api");
+            assert_eq!(request.uri(), seen);
+            assert_eq!(request.headers()["x-forwarded-prefix"], "/api");
+        }
     }
 
     #[test]

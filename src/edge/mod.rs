@@ -166,6 +166,7 @@ fn edge(
         started_at: clock::now(),
         http,
         threads,
+        domain: config.domain.clone(),
         live: arc_swap::ArcSwap::default(),
         swap: Mutex::new(()),
         retired: Mutex::default(),

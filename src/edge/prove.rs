@@ -31,7 +31,7 @@ use crate::{
     config::clock,
     model::{
         edge::{Door, Proof, ProofRequest},
-        ids::{InstanceId, ReleaseId},
+        ids::{AppId, InstanceId, ReleaseId},
         problem::Problem,
     },
 };
@@ -44,6 +44,7 @@ const ONE_ANSWER: Duration = Duration::from_secs(5);
 /// Who answered a request: the edge's own record, which no app can write.
 #[derive(Clone, Debug)]
 struct Answered {
+    app: Option<AppId>,
     release: Option<ReleaseId>,
     instance: Option<InstanceId>,
     status: u16,
@@ -65,7 +66,8 @@ impl Proofs {
         }
         if let Some(record) = lock(&self.records).get_mut(&passage.id) {
             let release = passage.served.as_ref().map(|served| served.release);
-            *record = Some(Answered { release, instance: passage.instance.clone(), status: passage.status });
+            let app = passage.app.as_ref().map(|app| app.id.clone());
+            *record = Some(Answered { app, release, instance: passage.instance.clone(), status: passage.status });
             passage.is_proof = true;
         }
     }
@@ -154,8 +156,7 @@ async fn through_pool(
 ) -> Result<Seen, String> {
     let live = worker.edge.live.load_full();
     let id = proof_id()?;
-    let splits: Vec<&Arc<Served>> =
-        live.splits_of(&request.app).iter().filter(|served| served.release == request.release).collect();
+    let splits: Vec<&Arc<Served>> = live.splits_of(&request.app).filter(|served| served.release == request.release).collect();
     if splits.is_empty() {
         return Err(format!("release {} of {} is not in the edge's route table", request.release, request.app));
     }
@@ -235,6 +236,11 @@ async fn through_public(edge: &Edge, request: &ProofRequest, one: Duration) -> R
     let who = answered.instance.as_ref().map_or(String::new(), |instance| format!(" ({instance})"));
     match answered.release {
         None => Err(format!("the edge itself answered {} for {}", answered.status, request.host)),
+        // Two apps may share a host, each below its path.
+        Some(_) if answered.app.as_ref() != Some(&request.app) => {
+            let app = answered.app.map(|app| app.to_string()).unwrap_or_default();
+            Err(format!("{app} answered instead, with {}", answered.status))
+        }
         Some(release) if release != request.release => {
             Err(format!("release {release}{who} answered instead, with {}", answered.status))
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     problem::Problem,
-    route::{Route, RouteTable, Target},
+    route::{Match, Route, RouteTable, Target},
 };
 
 /// Coprime to 100 and near its golden section: consecutive tickets spread evenly over the releases.
@@ -62,24 +62,28 @@ pub(super) fn host_name(host: &str) -> std::borrow::Cow<'_, str> {
 
 /// Refuses a table that cannot be served as it says.
 pub(super) fn check(table: &RouteTable) -> Result<(), Problem> {
-    let mut hosts = BTreeSet::new();
-    let mut apps = BTreeSet::new();
+    let mut claims = BTreeSet::new();
+    let mut processes = BTreeSet::new();
     let mut instances = BTreeSet::new();
     for route in &table.routes {
         let app = &route.app;
-        if !apps.insert(app) {
-            return Err(Problem::user(format!("the route table has two routes for {app}")));
+        if !processes.insert((app, &route.process)) {
+            return Err(Problem::user(format!("the route table has two routes for {} of {app}", route.process)));
         }
-        for host in &route.hosts {
+        for at in &route.matches {
+            let Match { host, path, .. } = at;
             if host_name(host) != host.as_str() {
                 return Err(Problem::user(format!(
                     "the host `{}` of {app} is not in lower case without port",
                     host.escape_debug()
                 )));
             }
-            if !hosts.insert(host) {
-                return Err(Problem::user(format!("the host {host} is routed to two apps, one of them {app}"))
-                    .hint("choose another host for one of them"));
+            if !path.is_empty() && (!path.starts_with('/') || path.ends_with('/')) {
+                return Err(Problem::user(format!("the path `{}` of {app} is not of the form `/api`", path.escape_debug())));
+            }
+            if !claims.insert((host, path)) {
+                return Err(Problem::user(format!("{at} is routed twice, once to {app}"))
+                    .hint("choose another host or path for one of them"));
             }
         }
         if !route.ready_path.starts_with('/') {
@@ -125,7 +129,8 @@ mod tests {
         };
         Route {
             app: AppId::suggest("shop"),
-            hosts: vec!["shop.localhost".to_owned()],
+            process: "web".to_owned(),
+            matches: vec![Match::host("shop.localhost")],
             splits: weights.iter().enumerate().map(split).collect(),
             ready_path: "/".to_owned(),
             check_every: Millis::seconds(5),
@@ -145,8 +150,11 @@ mod tests {
     fn a_table_is_refused_with_its_reason() {
         let refused = |routes| check(&RouteTable { generation: Generation(1), routes }).unwrap_err().what;
         assert!(refused(vec![route(&[90])]).contains("sum to 90"));
-        assert!(refused(vec![route(&[100]), route(&[100])]).contains("two routes for shop"));
-        assert!(refused(vec![Route { hosts: vec!["Shop:80".into()], ..route(&[100]) }]).contains("lower case"));
+        assert!(refused(vec![route(&[100]), route(&[100])]).contains("two routes for web of shop"));
+        let at = |host: &str, path: &str| Route { matches: vec![Match::below(host, path, false)], ..route(&[100]) };
+        assert!(refused(vec![at("Shop:80", "")]).contains("lower case"));
+        let other = Route { app: AppId::suggest("pub"), ..at("shop.localhost", "/x") };
+        assert!(refused(vec![at("shop.localhost", "/x/"), other]).contains("shop.localhost/x is routed twice, once to pub"));
         assert!(check(&RouteTable { generation: Generation(1), routes: vec![route(&[0, 0])] }).is_ok());
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::model::{
     ids::{AppId, InstanceId, ReleaseId},
-    route::{RouteTable, Split, Target},
+    route::{Match, RouteTable, Split, Target},
     units::Millis,
 };
 
@@ -26,15 +26,23 @@ use crate::model::{
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub table: RouteTable,
-    hosts: HashMap<String, Arc<App>>,
+    hosts: HashMap<String, Vec<Entry>>,
     pub apps: Vec<Arc<App>>,
     pub backends: BTreeMap<InstanceId, Arc<Backend>>,
 }
 
-/// One app's route.
+/// What a host has below a path.
+#[derive(Debug)]
+struct Entry {
+    at: Match,
+    app: Arc<App>,
+}
+
+/// One process's route; most apps have one.
 #[derive(Debug)]
 pub(super) struct App {
     pub id: AppId,
+    process: String,
     /// First host name, for requests of the edge itself.
     pub host: String,
     pub ready_path: String,
@@ -83,31 +91,40 @@ impl Live {
                 .collect();
             let app = Arc::new(App {
                 id: route.app.clone(),
-                host: route.hosts.first().cloned().unwrap_or_else(|| route.app.to_string()),
+                process: route.process.clone(),
+                host: route.matches.first().map_or_else(|| route.app.to_string(), |at| at.host.clone()),
                 ready_path: route.ready_path.clone(),
                 check_every: route.check_every,
                 shares: Shares::new(route.splits.iter().map(|split| split.weight.percent())),
                 tickets: (0..before.threads).map(|_| Padded::default()).collect(),
                 splits,
             });
-            for host in &route.hosts {
-                live.hosts.insert(host.clone(), Arc::clone(&app));
+            for at in &route.matches {
+                let entry = Entry { at: at.clone(), app: Arc::clone(&app) };
+                live.hosts.entry(at.host.clone()).or_default().push(entry);
             }
             live.apps.push(app);
+        }
+        for entries in live.hosts.values_mut() {
+            // The longest path that fits is then the first one.
+            entries.sort_by_key(|entry| std::cmp::Reverse(entry.at.path.len()));
         }
         live
     }
 
-    pub(super) fn app(&self, host: &str) -> Option<&Arc<App>> {
-        self.hosts.get(&*routes::host_name(host))
+    /// The route for a host and a path (without query): the one with the longest path that covers it.
+    pub(super) fn route(&self, host: &str, path: &str) -> Option<(&Arc<App>, &Match)> {
+        let entries = self.hosts.get(&*routes::host_name(host))?;
+        entries.iter().find(|entry| entry.at.covers(path)).map(|entry| (&entry.app, &entry.at))
     }
 
-    pub(super) fn splits_of(&self, id: &AppId) -> &[Arc<Served>] {
-        self.app_by_id(id).map_or(&[], |app| &app.splits)
+    pub(super) fn splits_of<'a>(&'a self, id: &'a AppId) -> impl Iterator<Item = &'a Arc<Served>> {
+        self.apps.iter().filter(move |app| app.id == *id).flat_map(|app| &app.splits)
     }
 
-    pub(super) fn app_by_id(&self, id: &AppId) -> Option<&Arc<App>> {
-        self.apps.iter().find(|app| app.id == *id)
+    /// The same route in this table.
+    pub(super) fn again(&self, app: &App) -> Option<&Arc<App>> {
+        self.apps.iter().find(|other| other.id == app.id && other.process == app.process)
     }
 }
 

@@ -71,8 +71,8 @@ fn take(edge: &Edge, table: RouteTable) {
     let counters = |app: &_, release| edge.counters.of(app, release, edge.threads);
     let before = Before { live: &held, threads: edge.threads, now: edge.clock.now(), counters: &counters };
     let live = Arc::new(Live::new(table, &before));
-    for route in &live.table.routes {
-        for (split, served) in route.splits.iter().zip(live.splits_of(&route.app)) {
+    for (route, app) in live.table.routes.iter().zip(&live.apps) {
+        for (split, served) in route.splits.iter().zip(&app.splits) {
             if split.weight.percent() > 0 {
                 served.backends().iter().for_each(|backend| backend.mark_draining(false));
             }

@@ -65,6 +65,8 @@ pub(super) struct Edge {
     pub http: Vec<SocketAddr>,
     /// Threads that have connections: those that serve, and one that checks and proves.
     pub threads: usize,
+    /// Domain below which each app has a name; empty: none.
+    pub domain: String,
     pub live: ArcSwap<Live>,
     /// Held while a table is put in force.
     pub swap: Mutex<()>,

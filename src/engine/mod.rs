@@ -73,6 +73,8 @@ pub async fn run(
     let store = Sqlite::open(&settings.state.journal())?;
     let (journal, mut known) = Journal::open(Box::new(store), Faults::from_environment())?;
     forget_observations(&mut known);
+    // Plans are made before the edge has said how it is.
+    known.edge.domain.clone_from(&settings.config.edge.domain);
     let socket = settings.state.engine_socket();
     known.engine = EngineStatus {
         pid: std::process::id(),

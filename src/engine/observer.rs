@@ -88,13 +88,13 @@ fn edge(fleet: &Fleet, status: EdgeStatus) -> Vec<Change> {
     }
     // Listeners may have moved: addresses follow.
     for app in fleet.apps.values() {
-        let host =
+        let first =
             app.routed.and_then(|routed| fleet.release(&app.id, routed)).and_then(|release| release.blueprint.routes.first());
-        if let Some((host, _)) = host
+        if let Some(route) = first
             && status.up
-            && app.url != status.url(host)
+            && app.url != status.url(&route.at)
         {
-            changes.push(Change::App(App { url: status.url(host), ..app.clone() }));
+            changes.push(Change::App(App { url: status.url(&route.at), ..app.clone() }));
         }
     }
     changes

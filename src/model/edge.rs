@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AppId, Generation, InstanceId, ReleaseId},
     instance::Health,
+    route::Match,
     units::{Millis, Timestamp},
 };
 
@@ -65,15 +66,31 @@ pub struct EdgeStatus {
     /// Of the table in force.
     pub generation: Generation,
     pub started_at: Timestamp,
+    /// Names that a certificate is for, wildcards too (`*.example.org`): the others are not served by HTTPS as they should.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Domain below which each app has a name; empty: none.
+    #[serde(default)]
+    pub domain: String,
     /// False when the edge does not answer now.
     pub up: bool,
 }
 
 impl EdgeStatus {
-    /// `http://HOST:PORT` of the first plain listener; the port is left out when it is 80.
-    pub fn url(&self, host: &str) -> Option<String> {
-        let port = self.http.first()?.port();
-        Some(if port == 80 { format!("http://{host}") } else { format!("http://{host}:{port}") })
+    /// `https://HOST:PORT/PATH` where a certificate is for the host, else `http://…`, by the first listener; a port that
+    /// the scheme stands for is left out.
+    pub fn url(&self, at: &Match) -> Option<String> {
+        let secure = self.https.first().filter(|_| self.is_certified(&at.host)).map(|address| ("https", address.port(), 443));
+        let (scheme, port, usual) = secure.or_else(|| Some(("http", self.http.first()?.port(), 80)))?;
+        let Match { host, path, .. } = at;
+        Some(if port == usual { format!("{scheme}://{host}{path}") } else { format!("{scheme}://{host}:{port}{path}") })
+    }
+
+    /// Whether a certificate is for this name: its own, or a wildcard that stands for its first label (RFC 9525 §6.3).
+    pub fn is_certified(&self, host: &str) -> bool {
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        let is_for = |name: &String| name == host || (parent.is_some() && name.strip_prefix("*.") == parent);
+        self.names.iter().any(is_for)
     }
 }
 
@@ -109,4 +126,23 @@ pub struct ReleaseCounters {
 pub struct BackendStatus {
     pub health: Health,
     pub in_flight: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_secure_where_a_certificate_is_for_it() {
+        let listener = |port: u16| vec![SocketAddr::from(([0, 0, 0, 0], port))];
+        let mut edge = EdgeStatus { http: listener(80), https: listener(443), ..EdgeStatus::default() };
+        edge.names = vec!["shop.example.org".to_owned(), "*.apps.example.org".to_owned()];
+        let url = |edge: &EdgeStatus, host: &str, path: &str| edge.url(&Match::below(host, path, false)).unwrap();
+        assert_eq!(url(&edge, "shop.example.org", "/"), "https://shop.example.org");
+        assert_eq!(url(&edge, "a.apps.example.org", "/api"), "https://a.apps.example.org/api");
+        assert_eq!(url(&edge, "a.b.apps.example.org", ""), "http://a.b.apps.example.org");
+        assert_eq!(url(&edge, "shop.localhost", ""), "http://shop.localhost");
+        edge.https = listener(8443);
+        assert_eq!(url(&edge, "shop.example.org", "/x"), "https://shop.example.org:8443/x");
+    }
 }

@@ -194,11 +194,18 @@ impl Default for Stop {
     }
 }
 
-/// One host name of the public edge.
+/// Requests of the public edge that lead to a process: those to a host name, below a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSection {
+    /// Host name, in lower case, without scheme, port and path.
     pub host: String,
+    /// Only paths below this one, such as `/api`, by whole segments; the longest that fits has the request. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Whether the process sees requests without `path`, which it is told by `X-Forwarded-Prefix`. Default `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strip: bool,
     /// The process it leads to. Default `web`.
     #[serde(default = "web")]
     pub process: String,

@@ -9,6 +9,7 @@ use super::{
     manifest::{BuildLimits, Keep, Ready, Resources, Runtime, Stop, Strategy},
     mount::Mount,
     recipe::Recipe,
+    route::Match,
 };
 
 /// Sign of a plan's line.
@@ -79,10 +80,40 @@ pub struct Blueprint {
     pub processes: Vec<ProcessPlan>,
     /// Names of the environment variables; values never enter a plan.
     pub env: Vec<String>,
-    /// Public host names, each with the process it leads to; the first one becomes the URL.
-    pub routes: Vec<(String, String)>,
+    /// What the public edge leads to it; the first one becomes the URL.
+    pub routes: Vec<RoutePlan>,
     pub strategy: Strategy,
     pub keep: Keep,
+}
+
+/// Requests that lead to a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RouteWritten")]
+pub struct RoutePlan {
+    #[serde(rename = "match")]
+    pub at: Match,
+    pub process: String,
+}
+
+/// Releases of before routes had paths hold `[host, process]`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RouteWritten {
+    Host(String, String),
+    Plan {
+        #[serde(rename = "match")]
+        at: Match,
+        process: String,
+    },
+}
+
+impl From<RouteWritten> for RoutePlan {
+    fn from(written: RouteWritten) -> Self {
+        match written {
+            RouteWritten::Host(host, process) => Self { at: Match::host(host), process },
+            RouteWritten::Plan { at, process } => Self { at, process },
+        }
+    }
 }
 
 impl Blueprint {

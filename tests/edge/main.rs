@@ -9,6 +9,7 @@ mod world;
 mod balance;
 mod drains;
 mod limits;
+mod paths;
 mod pool;
 mod proofs;
 mod restart;

@@ -15,7 +15,7 @@ use pilothouse::{
         edge::{Door, EdgeCounters, EdgeStatus, Proof, ProofRequest, ReleaseCounters},
         ids::{AppId, Generation, InstanceId, ReleaseId},
         problem::Problem,
-        route::{Backend, Route, RouteTable, Split, Target},
+        route::{Backend, Match, Route, RouteTable, Split, Target},
         units::{Millis, Weight},
     },
     wire::edge::{EdgeClient, EdgeStart},
@@ -168,7 +168,8 @@ async fn up(client: &EdgeClient) -> EdgeStatus {
 pub fn shop(splits: Vec<Split>) -> Route {
     Route {
         app: AppId::suggest("shop"),
-        hosts: vec!["shop.localhost".to_owned()],
+        process: "web".to_owned(),
+        matches: vec![Match::host("shop.localhost")],
         splits,
         ready_path: "/".to_owned(),
         check_every: Millis(200),

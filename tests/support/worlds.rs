@@ -13,8 +13,9 @@ use pilothouse::model::{
     log::{LogLine, Stream},
     manifest::{BuildLimits, Keep, Ready, Resources, Runtime, Stop, Strategy},
     order::HostFacts,
-    plan::{Artefact, Blueprint, Plan, PlanLine, ProcessPlan, Sign},
+    plan::{Artefact, Blueprint, Plan, PlanLine, ProcessPlan, RoutePlan, Sign},
     recipe::{Proof, Recipe},
+    route::Match,
     sample::{AppSample, HostSample, InstanceSample},
     source::Source,
     units::{Millis, Timestamp},
@@ -65,6 +66,8 @@ fn empty() -> Fleet {
             https: Vec::new(),
             generation: Generation(1),
             started_at: before(3_720),
+            names: Vec::new(),
+            domain: String::new(),
             up: true,
         },
         ..Fleet::default()
@@ -154,7 +157,7 @@ fn blueprint(command: &str, replicas: u32) -> Blueprint {
             routed: true,
         }],
         env: vec!["DATABASE_URL".to_owned()],
-        routes: vec![("shop.localhost".to_owned(), "web".to_owned())],
+        routes: vec![RoutePlan { at: Match::host("shop.localhost"), process: "web".to_owned() }],
         strategy: Strategy::Rolling,
         keep: Keep::default(),
     }

@@ -116,15 +116,18 @@ pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env)
 
 fn proof(deployment: &Deployment, fleet: &Fleet, process: &str, door: Door) -> Result<Work, Problem> {
     let release = release(deployment, fleet)?;
-    let host = release.blueprint.routes.iter().find(|(_, target)| target == process).map(|(host, _)| host.clone());
-    let host = host.ok_or_else(|| Problem::internal(format!("process `{process}` has no route")))?;
+    let route = release.blueprint.routes.iter().find(|route| route.process == process);
+    let at = &route.ok_or_else(|| Problem::internal(format!("process `{process}` has no route")))?.at;
     let plan = release.blueprint.processes.iter().find(|plan| plan.name == process);
     let of_process = |id: &&InstanceId| fleet.instances.get(id).is_some_and(|instance| instance.process == process);
     Ok(Work::Prove(ProofRequest {
         app: deployment.app.clone(),
-        host,
+        host: at.host.clone(),
         release: release.id,
-        path: plan.map_or("/", |plan| plan.ready.http.as_str()).to_owned(),
+        path: {
+            let ready = plan.map_or("/", |plan| plan.ready.http.as_str());
+            if door == Door::Public { at.asked(ready) } else { at.seen(ready) }
+        },
         door,
         instances: match door {
             Door::Pool => deployment.pool.iter().filter(of_process).cloned().collect(),

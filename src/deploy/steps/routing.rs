@@ -10,14 +10,25 @@ use crate::{
         fleet::{App, Desired, Fleet, Release},
         ids::{Generation, InstanceId, ReleaseId},
         instance::Instance,
-        route::{Backend, Route, RouteTable, Split, Target},
+        route::{Backend, Match, Route, RouteTable, Split, Target},
         units::{Millis, Weight},
     },
 };
 
 /// The table of all apps. Equal fleets give equal tables; the same function before and after a crash.
 pub fn table(fleet: &Fleet, generation: u64) -> RouteTable {
-    RouteTable { generation: Generation(generation), routes: fleet.apps.values().flat_map(|app| routes(fleet, app)).collect() }
+    let mut table = RouteTable {
+        generation: Generation(generation),
+        routes: fleet.apps.values().flat_map(|app| routes(fleet, app)).collect(),
+    };
+    // A plan refuses what another app has; a way back to an older release may still claim it. The edge serves each
+    // claim once, so the first one has it, and the other's proof says who answered.
+    let mut claimed: Vec<Match> = Vec::new();
+    for route in &mut table.routes {
+        route.matches.retain(|at| !claimed.iter().any(|other| at.is_same_claim(other)));
+        claimed.extend(route.matches.iter().cloned());
+    }
+    table
 }
 
 /// Which release requests go to, and through which instances: the shift counts from its intent on.
@@ -39,20 +50,21 @@ fn routes(fleet: &Fleet, app: &App) -> Vec<Route> {
     // Host names come from the release that serves; while none does, from the one that is on its way, or the last one.
     let naming = routed.or(deploying.filter(|release| fleet.release(&app.id, *release).is_some())).or(app.asked).or(app.previous);
     let Some(named) = naming.and_then(|release| fleet.release(&app.id, release)) else { return Vec::new() };
-    let mut hosts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut claims: BTreeMap<&str, Vec<Match>> = BTreeMap::new();
     // New host names are known from staging on, so that the new pool can be proved under them.
     let coming = deploying.and_then(|release| fleet.release(&app.id, release));
-    for (host, process) in named.blueprint.routes.iter().chain(coming.iter().flat_map(|release| &release.blueprint.routes)) {
-        let names = hosts.entry(process).or_default();
-        if !names.contains(host) {
-            names.push(host.clone());
-        }
+    for route in named.blueprint.routes.iter().chain(coming.iter().flat_map(|release| &release.blueprint.routes)) {
+        // What the serving release has goes to it until the switch, even where the coming one gives it to another process.
+        let is_taken = claims.values().flatten().any(|at| at.is_same_claim(&route.at));
+        let claim = Some(route.at.clone()).filter(|_| !is_taken);
+        claims.entry(&route.process).or_default().extend(claim);
     }
     let releases: Vec<&Release> = fleet.releases.get(&app.id).into_iter().flat_map(BTreeMap::values).collect();
-    hosts
+    claims
         .into_iter()
-        .map(|(process, hosts)| {
+        .map(|(process, matches)| {
             let plan = named.blueprint.processes.iter().find(|plan| plan.name == process);
+            let ready = plan.map_or("/", |plan| plan.ready.http.as_str());
             let mut splits = Vec::new();
             for release in &releases {
                 let is_routed = routed == Some(release.id);
@@ -62,9 +74,10 @@ fn routes(fleet: &Fleet, app: &App) -> Vec<Route> {
             }
             Route {
                 app: app.id.clone(),
-                hosts,
+                process: process.to_owned(),
+                ready_path: matches.first().map_or_else(|| ready.to_owned(), |at| at.seen(ready)),
+                matches,
                 splits,
-                ready_path: plan.map_or("/", |plan| plan.ready.http.as_str()).to_owned(),
                 check_every: plan.map_or(Millis::seconds(5), |plan| plan.ready.every),
             }
         })

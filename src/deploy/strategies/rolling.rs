@@ -80,7 +80,7 @@ fn shift(deployment: &Deployment, blueprint: Option<&Blueprint>) -> Move {
 /// The processes that routes lead to, each once.
 fn routed(blueprint: Option<&Blueprint>) -> Vec<String> {
     let mut processes: Vec<String> =
-        blueprint.iter().flat_map(|blueprint| &blueprint.routes).map(|(_, process)| process.clone()).collect();
+        blueprint.iter().flat_map(|blueprint| &blueprint.routes).map(|route| route.process.clone()).collect();
     processes.sort();
     processes.dedup();
     processes

@@ -7,9 +7,10 @@ use crate::model::{
     deployment::{Aim, Deployment, EndedBy, Phase, Step, StepState},
     ids::{AppId, DeploymentId, HostId, InstanceId, ReleaseId},
     manifest::{BuildLimits, Keep, Ready, Resources, Runtime, Stop, Strategy},
-    plan::{Blueprint, ProcessPlan},
+    plan::{Blueprint, ProcessPlan, RoutePlan},
     problem::Problem,
     recipe::Recipe,
+    route::Match,
     units::{Millis, Timestamp},
 };
 
@@ -36,7 +37,11 @@ fn blueprint(routed: bool) -> Blueprint {
         output: None,
         processes: vec![process],
         env: Vec::new(),
-        routes: if routed { vec![("shop.localhost".to_owned(), "web".to_owned())] } else { Vec::new() },
+        routes: if routed {
+            vec![RoutePlan { at: Match::host("shop.localhost"), process: "web".to_owned() }]
+        } else {
+            Vec::new()
+        },
         strategy: Strategy::Rolling,
         keep: Keep::default(),
     }

@@ -174,7 +174,7 @@ fn live(fleet: &Fleet, app: &App, deployment: &Deployment) -> Vec<Change> {
     let mut changes = Vec::new();
     let Some(release) = fleet.release(&app.id, deployment.release) else { return changes };
     let replaced = app.routed.filter(|routed| *routed != release.id);
-    let url = release.blueprint.routes.first().and_then(|(host, _)| fleet.edge.url(host));
+    let url = release.blueprint.routes.first().and_then(|route| fleet.edge.url(&route.at));
     let kept_until = now.plus(release.blueprint.keep.warm.duration());
     let web = release.blueprint.web();
     let scaled = |instances: &[InstanceId]| {
