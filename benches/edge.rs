@@ -45,7 +45,7 @@ use pilothouse::{
     config::settings::EdgeSettings,
     model::{
         ids::{AppId, InstanceId, ReleaseId},
-        route::{Backend, Route, Split, Target},
+        route::{Backend, Match, Route, Split, Target},
         units::{Millis, Weight},
     },
 };
@@ -118,7 +118,8 @@ fn route(number: usize, origin: std::net::SocketAddr) -> Route {
     let backend = Backend { instance: InstanceId::of(&app, ReleaseId(1), 0), address: origin };
     let whole = Weight::new(100).expect("a weight");
     Route {
-        hosts: vec![host(number)],
+        process: "web".to_owned(),
+        matches: vec![Match::host(host(number))],
         splits: vec![Split { release: ReleaseId(1), weight: whole, target: Target::Pool { backends: vec![backend] } }],
         ready_path: "/".to_owned(),
         check_every: Millis::minutes(60),
