@@ -36,3 +36,63 @@ pub struct Recipe {
     pub env: Vec<(String, String)>,
     pub proof: Vec<Proof>,
 }
+
+impl Recipe {
+    /// Something in `language` that is started.
+    pub fn process(language: &str) -> Self {
+        Self { language: language.to_owned(), runtime: "process".to_owned(), ..Self::default() }
+    }
+
+    /// Something in `language` that leaves a folder of files.
+    pub fn files(language: &str, output: impl Into<String>) -> Self {
+        Self { language: language.to_owned(), runtime: "static".to_owned(), output: Some(output.into()), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn framework(mut self, name: Option<&str>) -> Self {
+        self.framework = name.map(str::to_owned);
+        self
+    }
+
+    #[must_use]
+    pub fn packages_by(mut self, manager: &str) -> Self {
+        self.package_manager = Some(manager.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn installed_by(mut self, command: impl Into<String>) -> Self {
+        self.install = Some(command.into());
+        self
+    }
+
+    #[must_use]
+    pub fn built_by(mut self, command: impl Into<String>) -> Self {
+        self.build = Some(command.into());
+        self
+    }
+
+    #[must_use]
+    pub fn started_by(mut self, command: impl Into<String>) -> Self {
+        self.start = Some(command.into());
+        self
+    }
+
+    #[must_use]
+    pub fn on_port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn because(mut self, proof: Proof) -> Self {
+        self.proof.push(proof);
+        self
+    }
+}

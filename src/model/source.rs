@@ -70,10 +70,8 @@ impl Wanted {
             return false;
         }
         let from = |from: Option<usize>| from.map_or(path, |at| &path[at + 1..]);
-        let tail = match self.name.contains('/') {
-            true => from(path.rfind('/').and_then(|at| path[..at].rfind('/'))),
-            false => from(path.rfind('/')),
-        };
+        let last = path.rfind('/');
+        let tail = from(if self.name.contains('/') { last.and_then(|at| path[..at].rfind('/')) } else { last });
         let mut parts = self.name.split('*');
         let Some(mut rest) = parts.next().and_then(|first| tail.strip_prefix(first)) else { return false };
         let mut is_open = false;

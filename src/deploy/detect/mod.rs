@@ -1,13 +1,38 @@
 //! Detection: a listing and a few texts to a recipe, each answer with the file that proves it.
 
+mod clojure;
 pub mod compose;
+mod cpp;
+mod crystal;
+mod dart;
+mod deno;
 pub mod dockerfile;
+mod dotnet;
+mod elixir;
+mod erlang;
+mod gleam;
+mod go;
+mod haskell;
+mod java;
+mod nim;
 mod node;
+mod ocaml;
+mod perl;
+mod php;
 mod procfile;
 mod python;
+mod reading;
+mod ruby;
+mod rust;
+mod scala;
+mod shell;
+mod site;
 mod static_site;
+mod swift;
 mod tree;
+mod versions;
 mod yaml;
+mod zig;
 
 use tree::Tree;
 
@@ -17,7 +42,41 @@ use crate::model::{Problem, recipe::Recipe, source::Survey};
 type Language = fn(&Tree<'_>) -> Result<Option<Recipe>, Problem>;
 
 /// The languages in order: the first that recognises the tree decides. A `Procfile` then says what is started.
-const LANGUAGES: &[Language] = &[node::detect, python::detect, static_site::detect, dockerfile::detect, compose::detect];
+///
+/// Those whose files stand beside a `package.json` for their pages come before Node; what any project may hold, a
+/// Makefile or a page, comes last.
+const LANGUAGES: &[Language] = &[
+    site::detect,
+    php::detect,
+    go::detect,
+    java::detect,
+    scala::detect,
+    clojure::detect,
+    rust::detect,
+    ruby::detect,
+    elixir::detect,
+    python::detect,
+    deno::detect,
+    dotnet::detect,
+    node::detect,
+    gleam::detect,
+    erlang::detect,
+    swift::detect,
+    dart::detect,
+    crystal::detect,
+    haskell::detect,
+    zig::detect,
+    nim::detect,
+    ocaml::detect,
+    cpp::detect,
+    perl::detect,
+    site::late,
+    static_site::detect,
+    node::alone,
+    dockerfile::detect,
+    compose::detect,
+    shell::detect,
+];
 
 /// How to install, build and start what was surveyed.
 ///
@@ -28,7 +87,10 @@ pub fn detect(survey: &Survey) -> Result<Recipe, Problem> {
     let mut first_problem = None;
     for language in LANGUAGES {
         match language(&tree) {
-            Ok(Some(recipe)) => return Ok(procfile::over(recipe, processes)),
+            Ok(Some(mut recipe)) => {
+                recipe.proof.extend(versions::proofs(&tree, &recipe));
+                return Ok(procfile::over(recipe, processes));
+            }
             Ok(None) => {}
             Err(problem) => first_problem = first_problem.or(Some(problem)),
         }
@@ -39,28 +101,12 @@ pub fn detect(survey: &Survey) -> Result<Recipe, Problem> {
     Err(first_problem.unwrap_or_else(|| unrecognised(&tree)))
 }
 
-/// Files that tell a language that has no detection, with the commands its people use.
-const OTHERS: &[(&str, &str, &str)] = &[
-    ("go.mod", "Go", "--build 'go build -o server .' --start ./server"),
-    ("Cargo.toml", "Rust", "--build 'cargo build --release' --start target/release/NAME"),
-    ("Gemfile", "Ruby", "--install 'bundle install' --start 'bundle exec puma -p $PORT'"),
-    ("composer.json", "PHP", "--install 'composer install' --start 'php -S 127.0.0.1:$PORT -t public'"),
-    ("pom.xml", "Java", "--build 'mvn package' --start 'java -jar target/NAME.jar --server.port=$PORT'"),
-    ("mix.exs", "Elixir", "--install 'mix deps.get' --start 'mix phx.server'"),
-    ("deno.json", "Deno", "--start 'deno run --allow-net --allow-env main.ts'"),
-];
-
 fn unrecognised(tree: &Tree<'_>) -> Problem {
     if tree.is_empty() {
         return Problem::not_found("there are no files").hint("deploy a folder or repository that holds an app");
     }
-    if let Some((file, name, flags)) = OTHERS.iter().find(|(file, ..)| tree.has(file)) {
-        return Problem::not_found(format!("{name} is not detected by itself yet"))
-            .at(*file)
-            .hint(format!("say how it is built and started: pilothouse deploy {flags}"));
-    }
-    let looked =
-        "package.json, requirements.txt, pyproject.toml, manage.py, app.py, main.py, index.html, public/index.html, Procfile";
+    let looked = "package.json, requirements.txt, pyproject.toml, go.mod, Cargo.toml, Gemfile, composer.json, pom.xml, build.gradle, \
+                  mix.exs, deno.json, *.csproj, CMakeLists.txt, index.html, public/index.html, start.sh, Procfile";
     let problem = Problem::not_found(format!("cannot tell how to run this: none of {looked} is in its root"));
     let problem = problem.evidence([format!("the root holds {}", tree.root_words())]);
     match tree.nested() {

@@ -1,21 +1,52 @@
 //! A folder of files with an `index.html`: served as it is.
 
-use super::tree::{Tree, proof};
+use super::{
+    reading::{field, inside},
+    tree::Tree,
+};
 use crate::model::{Problem, recipe::Recipe};
 
 /// Folders that people keep their pages in, in order; the root first.
-const FOLDERS: &[&str] = &[".", "public", "dist", "build", "site", "_site", "www", "html", "docs"];
+const FOLDERS: &[&str] = &[
+    ".",
+    "public",
+    "dist",
+    "build",
+    "site",
+    "_site",
+    "www",
+    "html",
+    "docs",
+    "out",
+    "static",
+    "htdocs",
+    "public_html",
+    "web",
+    "src",
+];
 
 pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
-    let page = |folder: &str| if folder == "." { "index.html".to_owned() } else { format!("{folder}/index.html") };
-    let Some(folder) = FOLDERS.iter().find(|folder| tree.has(&page(folder))) else {
-        return Ok(None);
-    };
-    Ok(Some(Recipe {
-        language: "static".to_owned(),
-        runtime: "static".to_owned(),
-        output: Some((*folder).to_owned()),
-        proof: vec![proof(page(folder), "static files in ".to_owned() + if *folder == "." { "the root" } else { folder })],
-        ..Recipe::default()
+    // The file that static buildpacks read: `root: FOLDER`.
+    if let Some(text) = tree.text("Staticfile") {
+        let told = field(text, "root").and_then(|folder| if folder == "." { Some(".".to_owned()) } else { inside(folder) });
+        let found = told.unwrap_or_else(|| folder(tree).unwrap_or(".").to_owned());
+        let proof = tree.proof_at("Staticfile", "root", format!("static files in {}", words(&found)));
+        return Ok(Some(Recipe::files("static", found).because(proof)));
+    }
+    Ok(folder(tree).map(|folder| {
+        let proof = tree.proof(&page(folder), format!("static files in {}", words(folder)));
+        Recipe::files("static", folder).because(proof)
     }))
+}
+
+fn folder(tree: &Tree<'_>) -> Option<&'static str> {
+    FOLDERS.iter().copied().find(|folder| tree.has(&page(folder)))
+}
+
+fn page(folder: &str) -> String {
+    if folder == "." { "index.html".to_owned() } else { format!("{folder}/index.html") }
+}
+
+fn words(folder: &str) -> &str {
+    if folder == "." { "the root" } else { folder }
 }

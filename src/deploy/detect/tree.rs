@@ -12,7 +12,6 @@ pub(super) struct Tree<'a> {
     listing: &'a [String],
 }
 
-#[expect(dead_code, reason = "asked by the languages that follow")]
 impl<'a> Tree<'a> {
     pub(super) fn new(survey: &'a Survey) -> Self {
         Self { survey, folder: String::new(), listing: &survey.listing }

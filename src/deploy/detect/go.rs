@@ -1,0 +1,105 @@
+//! Go: a module or a workspace of modules, and the package that has `main`.
+
+use super::{
+    node,
+    reading::{ends, first_named, is_plain},
+    tree::Tree,
+};
+use crate::model::{Problem, recipe::Recipe};
+
+const FRAMEWORKS: &[(&str, &str)] = &[
+    ("github.com/gin-gonic/gin", "gin"),
+    ("github.com/labstack/echo/v4", "echo"),
+    ("github.com/labstack/echo/v5", "echo"),
+    ("github.com/labstack/echo", "echo"),
+    ("github.com/gofiber/fiber/v3", "fiber"),
+    ("github.com/gofiber/fiber/v2", "fiber"),
+    ("github.com/gofiber/fiber", "fiber"),
+    ("github.com/go-chi/chi/v5", "chi"),
+    ("github.com/go-chi/chi", "chi"),
+    ("github.com/gorilla/mux", "gorilla"),
+    ("github.com/beego/beego/v2", "beego"),
+    ("github.com/gobuffalo/buffalo", "buffalo"),
+    ("github.com/kataras/iris/v12", "iris"),
+    ("github.com/pocketbase/pocketbase", "pocketbase"),
+];
+/// Names of commands that serve, the likeliest first.
+const LIKELY: &[&str] = &["server", "web", "api", "app", "http", "serve", "main", "service"];
+
+pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
+    let Some(file) = tree.first(&["go.mod", "go.work", "main.go"]) else {
+        return Ok(None);
+    };
+    let Some((package, main)) = main_package(tree) else {
+        return Err(Problem::not_found("this is Go, but no package `main` is in the root or below cmd")
+            .at(file)
+            .hint("say what is built and started: --build 'go build -o bin/app ./PACKAGE' --start ./bin/app"));
+    };
+    let module = tree.text(&format!("{}go.mod", package_folder(&package))).or_else(|| tree.text("go.mod")).unwrap_or_default();
+    let framework = first_named(module, FRAMEWORKS);
+    let mut recipe = Recipe::process("go").framework(framework).because(tree.proof(file, "built by go"));
+    if file != "main.go" {
+        recipe = recipe.packages_by("go");
+    }
+    let needs = file == "go.mod" && module.lines().any(|line| line.trim_start().starts_with("require"));
+    if needs && !tree.has("vendor/modules.txt") {
+        recipe = recipe.installed_by("go mod download");
+    }
+    // A folder of this name would swallow the program.
+    let target = if tree.has("bin/app/") { "bin/server" } else { "bin/app" };
+    recipe = recipe.built_by(format!("go build -o {target} {package}")).started_by(format!("./{target}")).because(main);
+    if framework.is_some() {
+        recipe = recipe.on_port(if framework == Some("echo") {
+            1323
+        } else if framework == Some("fiber") {
+            3000
+        } else {
+            8080
+        });
+    }
+    if ["github.com/mattn/go-sqlite3", "github.com/confluentinc/confluent-kafka-go"]
+        .iter()
+        .any(|package| module.contains(package))
+    {
+        recipe = recipe.because(tree.proof("go.mod", "needs cgo: a C compiler on the host"));
+    }
+    Ok(Some(node::with_assets(recipe, tree)))
+}
+
+fn package_folder(package: &str) -> String {
+    match package.strip_prefix("./") {
+        Some(folder) => format!("{folder}/"),
+        None => String::new(),
+    }
+}
+
+/// The package to build and its proof.
+fn main_package(tree: &Tree<'_>) -> Option<(String, crate::model::recipe::Proof)> {
+    let starts = |path: &str| tree.says(path, "package main") && tree.says(path, "func main(");
+    let root = tree.files_to(0).into_iter().find(|path| ends(path, ".go") && !path.ends_with("_test.go") && starts(path));
+    if let Some(file) = root.filter(|_| tree.has("go.mod")) {
+        return Some((".".to_owned(), tree.proof_at(file, "func main(", "starts package main")));
+    }
+    // Without a module only the named files are compiled.
+    if let Some(file) = root.filter(|_| !tree.has("go.work")) {
+        let others = tree.files_to(0).into_iter().filter(|path| ends(path, ".go") && !path.ends_with("_test.go")).count();
+        let what = if others > 1 { "*.go" } else { file };
+        return Some((what.to_owned(), tree.proof_at(file, "func main(", "starts package main")));
+    }
+    let mut found: Vec<&str> = tree.files_to(3).into_iter().filter(|path| path.ends_with("/main.go")).collect();
+    let beside = ["examples/", "example/", "test/", "tests/", "tools/", "vendor/", "scripts/", "hack/"];
+    found.retain(|path| {
+        !beside.iter().any(|folder| path.starts_with(folder)) && (tree.text(path).is_none() || tree.says(path, "package main"))
+    });
+    let module = tree.text("go.mod").and_then(|text| text.lines().next()?.rsplit('/').next()).unwrap_or_default();
+    found.sort_by_key(|path| {
+        let folder = path.trim_end_matches("/main.go");
+        let last = folder.rsplit('/').next().unwrap_or(folder);
+        let place = LIKELY.iter().position(|name| last == *name || last.ends_with(&format!("-{name}")));
+        let place = if last == module { Some(0) } else { place };
+        (!path.starts_with("cmd/") && !tree.has("go.work"), place.unwrap_or(LIKELY.len()), path.matches('/').count())
+    });
+    let file = found.first()?;
+    let folder = file.trim_end_matches("/main.go");
+    is_plain(folder).then(|| (format!("./{folder}"), tree.proof_at(file, "func main(", "starts package main")))
+}

@@ -1,0 +1,184 @@
+//! Node and Bun: `package.json`, its package manager, and whether it serves itself or leaves a folder of files.
+
+mod bundler;
+mod framework;
+mod manager;
+mod nx;
+mod scripts;
+mod workspace;
+
+use manager::Manager;
+use scripts::is_for_development;
+use serde_json::Value;
+
+use super::tree::Tree;
+use crate::model::{
+    Problem,
+    recipe::{Proof, Recipe},
+};
+
+const FILE: &str = "package.json";
+
+/// A parsed `package.json`.
+struct Package<'a> {
+    tree: Tree<'a>,
+    json: Value,
+    manager: Manager,
+    /// Set for a member of a workspace, whose commands are run from the root.
+    member: Option<Member>,
+}
+
+/// A member of a workspace.
+#[derive(Clone, Debug)]
+struct Member {
+    folder: String,
+    name: Option<String>,
+}
+
+/// What a package is built with, and what becomes of it.
+struct Framework {
+    name: Option<&'static str>,
+    /// Without `PORT`.
+    port: Option<u16>,
+    /// What builds when no script does.
+    build: Option<&'static str>,
+    serves: Option<Serves>,
+}
+
+/// How it ends: a folder of files, or a command.
+enum Serves {
+    Files { folder: String, proof: Proof },
+    Command { start: String, proof: Proof },
+}
+
+pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
+    let Some(package) = Package::of(tree)? else {
+        return Ok(None);
+    };
+    if let Some(recipe) = nx::detect(&package) {
+        return Ok(Some(recipe));
+    }
+    if let Some(recipe) = workspace::detect(&package)? {
+        return Ok(Some(recipe));
+    }
+    let found = package.framework()?;
+    Ok(found.serves.is_some().then(|| package.recipe(found)))
+}
+
+/// A server in one file, without `package.json`: told last, since such a file may be a page's.
+pub(super) fn alone(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
+    if tree.has(FILE) {
+        return Ok(None);
+    }
+    const BUN: [&str; 5] = ["index.ts", "server.ts", "main.ts", "src/index.ts", "index.js"];
+    const NODE: [&str; 6] = ["server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs"];
+    let marked = ["bunfig.toml", "bun.lock", "bun.lockb"];
+    let is_bun = |file: &str| tree.says(file, "Bun.serve") || tree.first(&marked).is_some();
+    if let Some(file) = BUN.into_iter().find(|file| tree.has(file) && is_bun(file)) {
+        let recipe = Recipe::process("node").framework(Some("bun")).packages_by("bun").on_port(3000);
+        let proof = tree.proof_at(file, "Bun.serve", "starts a file that Bun runs");
+        return Ok(Some(recipe.started_by(format!("bun run {file}")).with_env("NODE_ENV", "production").because(proof)));
+    }
+    Ok(tree.first(&NODE).map(|file| {
+        let proof = tree.proof(file, "starts a file with a usual name");
+        Recipe::process("node").started_by(format!("node {file}")).with_env("NODE_ENV", "production").because(proof)
+    }))
+}
+
+/// What another language's pages need: install and build by the node package beside it.
+pub(super) struct Assets {
+    pub(super) install: String,
+    pub(super) build: String,
+    pub(super) proof: Proof,
+}
+
+/// The node package beside another language that has something to build; absent when there is none.
+pub(super) fn assets(tree: &Tree<'_>) -> Option<Assets> {
+    let package = Package::of(tree).ok()??;
+    let script = package.build_script()?;
+    package.has_dependencies().then(|| Assets {
+        install: package.manager.install.to_owned(),
+        build: package.run(script),
+        proof: package.says(script, format!("scripts.{script} builds its pages, {} installs", package.manager.name)),
+    })
+}
+
+/// `recipe`, with its pages installed after it and built before it.
+pub(super) fn with_assets(mut recipe: Recipe, tree: &Tree<'_>) -> Recipe {
+    if let Some(assets) = assets(tree) {
+        recipe.install =
+            Some(recipe.install.map_or_else(|| assets.install.clone(), |own| format!("{own} && {}", assets.install)));
+        recipe.build = Some(recipe.build.map_or_else(|| assets.build.clone(), |own| format!("{} && {own}", assets.build)));
+        recipe.proof.push(assets.proof);
+    }
+    recipe
+}
+
+fn parse(text: &str, tree: &Tree<'_>) -> Result<Value, Problem> {
+    serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
+        let place = format!("{}{FILE}:{}", tree.folder(), error.line());
+        Problem::user(format!("package.json is not JSON: {error}")).at(place).hint("mend the line")
+    })
+}
+
+impl<'a> Package<'a> {
+    fn of(tree: &Tree<'a>) -> Result<Option<Self>, Problem> {
+        let Some(text) = tree.text(FILE) else {
+            return Ok(None);
+        };
+        let json = parse(text, tree)?;
+        let manager = Manager::of(tree, &json);
+        Ok(Some(Self { tree: tree.clone(), json, manager, member: None }))
+    }
+
+    fn recipe(&self, found: Framework) -> Recipe {
+        let mut recipe = Recipe::process("node").framework(found.name).packages_by(self.manager.name);
+        recipe.proof.push(self.manager.proof.clone());
+        if self.has_dependencies() {
+            recipe.install = Some(self.manager.install.to_owned());
+        }
+        let script = self.build_script();
+        recipe.build = match (script, found.build) {
+            (Some(script), _) => Some(self.run(script)),
+            (None, Some(command)) => Some(self.manager.exec(command, self.member.as_ref())),
+            (None, None) => None,
+        };
+        if let Some(script) = script {
+            recipe.proof.push(self.says(script, format!("scripts.{script} builds it")));
+        }
+        match found.serves {
+            Some(Serves::Files { folder, proof }) => {
+                "static".clone_into(&mut recipe.runtime);
+                recipe.output = Some(folder);
+                recipe.proof.push(proof);
+            }
+            Some(Serves::Command { start, proof }) => {
+                recipe.start = Some(start);
+                recipe.port = found.port;
+                recipe.env = vec![("NODE_ENV".to_owned(), "production".to_owned())];
+                recipe.proof.push(proof);
+            }
+            None => {}
+        }
+        if let Some(browser) = ["puppeteer", "playwright"].into_iter().find(|package| self.needs(package)) {
+            recipe.proof.push(self.says(browser, format!("{browser} needs a browser and its libraries on the host")));
+        }
+        recipe
+    }
+
+    /// The script that builds.
+    fn build_script(&self) -> Option<&'static str> {
+        const NAMES: &[&str] = &["build", "build:prod", "build:production", "docs:build", "build:web", "generate"];
+        NAMES.iter().copied().find(|name| self.script(name).is_some_and(|script| !is_for_development(script)))
+    }
+
+    fn needs(&self, package: &str) -> bool {
+        ["dependencies", "devDependencies"].iter().any(|kind| self.json[kind].get(package).is_some())
+    }
+
+    fn has_dependencies(&self) -> bool {
+        let kinds = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
+        let any = kinds.iter().any(|kind| self.json[kind].as_object().is_some_and(|all| !all.is_empty()));
+        any || self.json.get("workspaces").is_some()
+    }
+}
