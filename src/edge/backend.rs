@@ -11,11 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{
-    balance,
-    pool::{Idle, Patience},
-    watch::lock,
-};
+use super::{balance, connection::Connection, pool::Patience, watch::lock};
 use crate::model::{edge::BackendStatus, ids::InstanceId, instance::Health};
 
 /// Idle connections of one thread to one instance at most.
@@ -35,7 +31,8 @@ pub(super) struct Backend {
     open: AtomicUsize,
     /// Something that a drain waits for has changed.
     changed: Notify,
-    shards: Box<[Mutex<Vec<Idle>>]>,
+    #[expect(clippy::vec_box, reason = "a connection goes to its request and back: only its pointer is to move")]
+    shards: Box<[Mutex<Vec<Box<Connection>>>]>,
     pub patience: Patience,
     standing: Standing,
 }
@@ -147,13 +144,11 @@ impl Backend {
     }
 
     /// The youngest idle connection of a thread that is good for a request now.
-    pub(super) fn take_idle(&self, thread: usize, now: u64, is_repeatable: bool) -> Option<Idle> {
+    pub(super) fn take_idle(&self, thread: usize, now: u64, is_repeatable: bool) -> Option<Box<Connection>> {
         let mut shard = lock(&self.shards[thread]);
         while let Some(idle) = shard.pop() {
-            if !idle.is_usable() {
-                continue;
-            }
-            let age = now.saturating_sub(idle.since);
+            let Some(since) = idle.idle_since() else { continue };
+            let age = now.saturating_sub(since);
             if age > self.patience.keep(now) {
                 // The ones below are older still.
                 shard.clear();
@@ -169,7 +164,7 @@ impl Backend {
     }
 
     /// Keeps a connection for the next request, unless the instance is draining.
-    pub(super) fn put_idle(&self, thread: usize, idle: Idle) {
+    pub(super) fn put_idle(&self, thread: usize, idle: Box<Connection>) {
         let mut shard = lock(&self.shards[thread]);
         // Looked at under the lock: a drain marks before it sweeps.
         if !self.is_draining() && shard.len() < IDLE {
@@ -177,12 +172,13 @@ impl Backend {
         }
     }
 
-    /// Closes connections of a thread that were idle for too long.
+    /// Closes connections of a thread that were idle for too long, and those that the instance has closed.
     pub(super) fn close_old(&self, thread: usize, now: u64) {
         let keep = self.patience.keep(now);
-        let mut shard = lock(&self.shards[thread]);
-        let young = shard.partition_point(|idle| now.saturating_sub(idle.since) > keep);
-        shard.drain(..young);
+        let is_young = |idle: &mut Box<Connection>| idle.idle_since().is_some_and(|since| now.saturating_sub(since) <= keep);
+        let old: Vec<_> = lock(&self.shards[thread]).extract_if(.., |idle| !is_young(idle)).collect();
+        // Closed without the lock.
+        drop(old);
     }
 
     pub(super) fn close_idle(&self) {

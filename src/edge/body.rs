@@ -13,8 +13,8 @@ use tokio::{fs::File, io::AsyncRead};
 
 use super::{
     backend::Lease,
+    download::Download,
     passage::Passage,
-    pool::Connection,
     watch::{Clock, Watch},
 };
 
@@ -28,36 +28,6 @@ pub(super) enum Outgoing {
     /// Read before it is sent, so that it can be sent again.
     Whole(Bytes),
     Stream(Box<FromClient>),
-}
-
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.get_mut() {
-            Self::Empty => Poll::Ready(None),
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Stream(body) => body.poll(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Whole(bytes) => bytes.is_empty(),
-            Self::Stream(body) => body.body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(body) => body.body.size_hint(),
-        }
-    }
 }
 
 /// A body as it comes from a client, whose silence has a limit.
@@ -77,12 +47,21 @@ impl FromClient {
         Self { body, client, instance: None, silence_us, answer_us, clock, is_waiting: false }
     }
 
+    /// Its length, when the client has told it.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    pub(super) fn no_answer_awaited(&mut self) {
+        self.instance = None;
+    }
+
     /// Sets the limit of the answer as soon as the body is at its end.
     pub(super) fn then_answer_within(&mut self, instance: Arc<Watch>) {
         self.instance = Some(instance);
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if frame.is_pending() {
             if !self.is_waiting {
@@ -141,12 +120,9 @@ enum Content {
 /// An instance's answer as it comes.
 #[derive(Debug)]
 struct Relay {
-    body: Incoming,
-    /// Kept for the next request when the answer was read to its end.
-    connection: Option<Connection>,
-    is_over: bool,
+    download: Download,
     // Last, since fields are dropped in this order: a request counts as in flight until its connection is put away.
-    lease: Lease,
+    _lease: Lease,
 }
 
 #[derive(Debug)]
@@ -160,8 +136,9 @@ impl Answer {
         Self { content: Content::Whole(bytes.into()), passage: None }
     }
 
-    pub(super) fn relay(body: Incoming, connection: Option<Connection>, lease: Lease) -> Self {
-        Self { content: Content::Relay(Box::new(Relay { body, connection, is_over: false, lease })), passage: None }
+    /// The lease ends with the answer.
+    pub(super) fn relay(download: Download, lease: Lease) -> Self {
+        Self { content: Content::Relay(Box::new(Relay { download, _lease: lease })), passage: None }
     }
 
     /// `length` bytes of a file from where it stands.
@@ -184,7 +161,7 @@ impl Body for Answer {
         let frame = match &mut this.content {
             Content::Whole(bytes) if bytes.is_empty() => None,
             Content::Whole(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
-            Content::Relay(relay) => ready!(relay.poll(cx)),
+            Content::Relay(relay) => ready!(relay.download.poll(cx)).map(|data| data.map(Frame::data)),
             Content::File(part) => ready!(part.poll(cx)),
         };
         if let Some(passage) = &mut this.passage {
@@ -200,7 +177,7 @@ impl Body for Answer {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_empty(),
-            Content::Relay(relay) => relay.body.is_end_stream(),
+            Content::Relay(relay) => relay.download.is_over(),
             Content::File(part) => part.left == 0,
         }
     }
@@ -208,7 +185,7 @@ impl Body for Answer {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Relay(relay) => relay.body.size_hint(),
+            Content::Relay(relay) => relay.download.left().map_or_else(SizeHint::default, SizeHint::with_exact),
             Content::File(part) => SizeHint::with_exact(part.left),
         }
     }
@@ -219,39 +196,12 @@ impl Drop for Answer {
         if let Some(passage) = &mut self.passage {
             let is_whole = match &self.content {
                 Content::Whole(_) => true,
-                Content::Relay(relay) => relay.is_over || relay.body.is_end_stream(),
+                Content::Relay(relay) => relay.download.is_over(),
                 Content::File(part) => part.left == 0,
             };
             if !is_whole {
                 passage.abandoned();
             }
-        }
-    }
-}
-
-impl Relay {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
-            Some(Err(error)) => {
-                self.connection = None;
-                Poll::Ready(Some(Err(io::Error::other(error))))
-            }
-            None => {
-                self.is_over = true;
-                Poll::Ready(None)
-            }
-        }
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        // hyper does not ask for the end of a body whose length it knows.
-        if (self.is_over || self.body.is_end_stream())
-            && let Some(connection) = self.connection.take()
-        {
-            connection.keep(&self.lease.backend);
         }
     }
 }

@@ -2,16 +2,19 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use bytes::Bytes;
 use hyper::{
-    Method, Request, Response, StatusCode, Uri, Version,
+    Method, Request, Response, StatusCode, Uri,
     body::{Body, Incoming},
     header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, UPGRADE},
+    http::request::Parts,
 };
 
 use super::{
+    answer_head::Head,
     backend::Lease,
     body::{Answer, FromClient, Outgoing, whole},
+    download::Download,
+    exchange::{exchange, spoken},
     headers::{self, Asker},
     passage::Passage,
     pool::{self, Failure, Fate, Reuse},
@@ -138,36 +141,37 @@ async fn forward(
         (hyper::upgrade::on(&mut request), protocol)
     });
     headers::prepare_request(request.headers_mut(), &client.asker, host, passage.id.clone());
-    *request.version_mut() = Version::HTTP_11;
     if let Some((_, Some(protocol))) = &upgrade {
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         request.headers_mut().insert(UPGRADE, protocol.clone());
     }
     let (head, body) = request.into_parts();
     let Ok(body) = take_body(worker, client, body).await else {
-        return plain(StatusCode::BAD_REQUEST, "the request's body broke off".to_owned());
+        return client_gone();
     };
-    let request = Request::from_parts(head, body);
-    let sent = send(worker, served, request, upgrade.is_some(), passage).await;
-    let (answer, connection, lease) = match sent {
+    let (answer, mut download, lease) = match send(worker, served, &head, body, upgrade.is_some(), passage).await {
         Ok(sent) => sent,
         Err(refusal) => return refusal,
     };
-    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return match upgrade {
-            Some((client_side, _)) => tunnel::open(worker, answer, client_side, lease),
-            None => plain(StatusCode::BAD_GATEWAY, "the app changed the protocol without being asked".to_owned()),
+    if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+        return match (upgrade, download.into_tunnel()) {
+            (Some((client_side, _)), Some(app_side)) => tunnel::open(worker, answer.headers, client_side, app_side, lease),
+            _ => plain(StatusCode::BAD_GATEWAY, "the app changed the protocol without being asked".to_owned()),
         };
     }
-    let (mut head, body) = answer.into_parts();
-    if let Some(seconds) = headers::keep_alive_seconds(&head.headers) {
+    let Head { status, mut headers, .. } = answer;
+    if let Some(seconds) = headers::keep_alive_seconds(&headers) {
         lease.backend.patience.said(seconds);
     }
-    headers::prepare_answer(&mut head.headers);
-    head.version = Version::HTTP_11;
-    // A connection made for a tunnel is not one of the pool.
-    let connection = Some(connection).filter(|_| upgrade.is_none());
-    Response::from_parts(head, Answer::relay(body, connection, lease))
+    headers::prepare_answer(&mut headers);
+    // Most answers come in one piece: then the instance is done with.
+    let mut answer = Response::new(match download.whole() {
+        Some(body) => Answer::whole(body),
+        None => Answer::relay(download, lease),
+    });
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    answer
 }
 
 async fn take_body(worker: &Arc<Worker>, client: &Arc<Client>, body: Incoming) -> Result<Outgoing, hyper::Error> {
@@ -183,48 +187,46 @@ async fn take_body(worker: &Arc<Worker>, client: &Arc<Client>, body: Incoming) -
     }
 }
 
-type Sent = (Response<Incoming>, pool::Connection, Lease);
+type Sent = (Head, Download, Lease);
 
 /// Sends a request until an instance answers, as often as that cannot apply it twice.
 async fn send(
     worker: &Arc<Worker>,
     mut served: Arc<Served>,
-    request: Request<Outgoing>,
+    head: &Parts,
+    mut body: Outgoing,
     is_tunnel: bool,
     passage: &mut Passage,
 ) -> Result<Sent, Response<Answer>> {
-    let mut request = Some(request);
+    let repeat = Repeat::of(head, &body);
     let mut tried: Vec<InstanceId> = Vec::new();
     let mut last = String::new();
     for _ in 0..TRIES {
-        let Some(sending) = request.take() else { break };
         let Some(lease) = enter(worker, &mut served, &tried, passage) else {
             let app = passage.app.as_ref().map(|app| app.id.to_string()).unwrap_or_default();
             return Err(retry_later(format!("{app} has no instance that serves at this moment")));
         };
-        passage.instance = Some(lease.backend.instance.clone());
-        let repeat = Repeat::of(&sending);
-        let reuse = match (is_tunnel, repeat.is_idempotent, tried.is_empty()) {
-            (true, ..) => Reuse::Tunnel,
-            // After a failure nothing that was kept is trusted.
-            (_, _, false) => Reuse::Never,
-            (_, true, _) => Reuse::Any,
-            (_, false, _) => Reuse::Young,
+        passage.backend = Some(Arc::clone(&lease.backend));
+        let reuse = match repeat.is_idempotent {
+            // A tunnel lives longer than a pool; and after a failure nothing that was kept is trusted.
+            _ if is_tunnel || !tried.is_empty() => Reuse::Never,
+            true => Reuse::Any,
+            false => Reuse::Young,
         };
         let started = worker.edge.clock.now();
-        let (failure, copy) = match pool::connection(worker, &lease, reuse).await {
-            Err(error) => (Failure { fate: Fate::Unreachable, cause: error.to_string(), request: Some(Box::new(sending)) }, None),
-            Ok(mut connection) => {
-                let copy = repeat.copy(&sending, connection.is_reused);
-                match pool::exchange(&mut connection, sending, started + worker.edge.limits.answer_us).await {
-                    Ok(answer) => {
-                        note_answer(worker, &served, &lease, &answer, started);
-                        return Ok((answer, connection, lease));
-                    }
-                    Err(failure) => (failure, copy),
+        let failure = match pool::connection(worker, &lease, reuse).await {
+            Err(error) => Failure { fate: Fate::Unreachable, cause: spoken(&error) },
+            Ok(connection) => match exchange(connection, head, &mut body, started + worker.edge.limits.answer_us).await {
+                Ok((answer, download)) => {
+                    note_answer(worker, &served, &lease, answer.status, started);
+                    return Ok((answer, download, lease));
                 }
-            }
+                Err(failure) => failure,
+            },
         };
+        if failure.fate == Fate::ClientGone {
+            return Err(client_gone());
+        }
         tried.push(lease.backend.instance.clone());
         if !matches!(failure.fate, Fate::Unsent | Fate::Unseen) {
             served.failed(&lease.backend, worker.edge.clock.now(), || failure.cause.clone());
@@ -232,8 +234,10 @@ async fn send(
         if failure.fate == Fate::TimedOut {
             return Err(plain(StatusCode::GATEWAY_TIMEOUT, "the app did not answer in time".to_owned()));
         }
-        request = repeat.again(&failure, copy).or(failure.request.map(|request| *request));
         last = failure.cause;
+        if !repeat.may_follow(failure.fate) {
+            break;
+        }
     }
     tracing::debug!(cause = %last, "a request got no answer");
     Err(plain(StatusCode::BAD_GATEWAY, "the app did not answer".to_owned()))
@@ -258,16 +262,17 @@ fn enter(worker: &Arc<Worker>, served: &mut Arc<Served>, tried: &[InstanceId], p
     None
 }
 
-fn note_answer(worker: &Worker, served: &Served, lease: &Lease, answer: &Response<Incoming>, started: u64) {
+fn note_answer(worker: &Worker, served: &Served, lease: &Lease, status: StatusCode, started: u64) {
     let now = worker.edge.clock.now();
-    if answer.status().is_server_error() {
-        served.failed(&lease.backend, now, || format!("answered {}", answer.status().as_u16()));
+    if status.is_server_error() {
+        served.failed(&lease.backend, now, || format!("answered {}", status.as_u16()));
     } else {
         lease.backend.succeeded(now.saturating_sub(started), now);
     }
 }
 
 /// How a request may be sent again.
+#[derive(Clone, Copy)]
 struct Repeat {
     /// By its method, without a body: it may be sent again as long as no answer began.
     is_idempotent: bool,
@@ -275,37 +280,25 @@ struct Repeat {
 }
 
 impl Repeat {
-    fn of(request: &Request<Outgoing>) -> Self {
-        let is_empty = matches!(request.body(), Outgoing::Empty);
-        let method = request.method();
-        let is_idempotent = method.is_idempotent() && is_empty;
-        Self { is_idempotent, is_whole: !matches!(request.body(), Outgoing::Stream(_)) }
+    fn of(head: &Parts, body: &Outgoing) -> Self {
+        let is_idempotent = head.method.is_idempotent() && matches!(body, Outgoing::Empty);
+        Self { is_idempotent, is_whole: !matches!(body, Outgoing::Stream(_)) }
     }
 
-    /// What is needed to send it again once it was written.
-    fn copy(&self, request: &Request<Outgoing>, is_reused: bool) -> Option<Request<Outgoing>> {
-        let is_useful = self.is_whole && (is_reused || self.is_idempotent);
-        is_useful.then(|| {
-            let body = match request.body() {
-                Outgoing::Whole(bytes) => Outgoing::Whole(Bytes::clone(bytes)),
-                _ => Outgoing::Empty,
-            };
-            let mut copy = Request::new(body);
-            *copy.method_mut() = request.method().clone();
-            *copy.uri_mut() = request.uri().clone();
-            *copy.version_mut() = request.version();
-            *copy.headers_mut() = request.headers().clone();
-            copy
-        })
-    }
-
-    fn again(&self, failure: &Failure, copy: Option<Request<Outgoing>>) -> Option<Request<Outgoing>> {
-        match failure.fate {
-            Fate::Unseen => copy,
-            Fate::Unanswered if self.is_idempotent => copy,
-            _ => None,
+    /// Whether it may be sent once more after this.
+    fn may_follow(self, fate: Fate) -> bool {
+        match fate {
+            // Not a byte of it was written; a body that comes from the client has not been begun either.
+            Fate::Unreachable | Fate::Unsent => true,
+            Fate::Unseen => self.is_whole,
+            Fate::Unanswered => self.is_idempotent,
+            Fate::TimedOut | Fate::Broken | Fate::ClientGone => false,
         }
     }
+}
+
+fn client_gone() -> Response<Answer> {
+    plain(StatusCode::BAD_REQUEST, "the request's body broke off".to_owned())
 }
 
 /// An answer of the edge itself.

@@ -15,10 +15,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::{
-    client::ClientIo,
     forward::{self, Client},
     headers::Asker,
     pool::BUFFER,
+    socket::Watched,
     table,
     watch::Watch,
     worker::{Edge, Worker, spawn},
@@ -204,7 +204,9 @@ fn greet(worker: &Arc<Worker>, socket: TcpStream, ip: IpAddr) {
     let asker = Asker { address, is_trusted: edge.trusted.contains(&ip) };
     let client = Arc::new(Client { ip, asker, watch: Arc::clone(&watch) });
     let watched = worker.watches.add(Arc::clone(&watch));
-    let io = ClientIo::new(socket, Arc::clone(&watch), edge.clock, edge.limits);
+    let limits = edge.limits;
+    let (clock, head_us, stall_us) = (edge.clock, limits.header_us, limits.idle_us);
+    let io = Watched { tcp: socket, watch: Arc::clone(&watch), clock, head_us, stall_us };
     let owner = Arc::clone(worker);
     let task = spawn(async move {
         let _unwatched = Unwatched { worker: &owner, watched };

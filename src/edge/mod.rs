@@ -5,16 +5,20 @@
 
 mod access;
 mod acked;
+mod answer_head;
 mod ask;
 mod backend;
 mod balance;
 mod body;
 mod check;
-mod client;
+mod chunked;
+mod connection;
 mod content_type;
 mod control;
 mod counters;
+mod download;
 mod drain;
+mod exchange;
 mod forward;
 mod headers;
 mod latency;
@@ -26,8 +30,10 @@ mod range;
 mod routes;
 mod served;
 mod site;
+mod socket;
 mod table;
 mod tunnel;
+mod upload;
 mod watch;
 mod worker;
 

@@ -6,12 +6,11 @@ use hyper::{Method, header::HeaderValue};
 
 use super::{
     access::Line,
+    backend::Backend,
     served::{App, Served},
     watch::Watch,
     worker::Worker,
 };
-use crate::model::ids::InstanceId;
-
 /// Status in the access log of a request whose client went away first.
 const CLIENT_GONE: u16 = 499;
 
@@ -28,7 +27,8 @@ pub(super) struct Passage {
     pub path: Box<str>,
     pub app: Option<Arc<App>>,
     pub served: Option<Arc<Served>>,
-    pub instance: Option<InstanceId>,
+    /// The instance that was asked last.
+    pub backend: Option<Arc<Backend>>,
     /// 0 until an answer was chosen.
     pub status: u16,
     pub is_proof: bool,
@@ -57,7 +57,7 @@ impl Passage {
             path: path.into(),
             app: None,
             served: None,
-            instance: None,
+            backend: None,
             status: 0,
             is_proof: false,
             bytes: 0,
@@ -104,7 +104,7 @@ impl Drop for Passage {
             client: self.address,
             app: self.app.as_ref().map(|app| app.id.as_str()),
             release: self.served.as_ref().map(|served| served.release),
-            instance: self.instance.as_ref().map(|instance| instance.0.as_str()),
+            instance: self.backend.as_ref().map(|backend| backend.instance.0.as_str()),
             method: self.method.as_str(),
             host: self.host.as_bytes(),
             path: &self.path,

@@ -67,7 +67,8 @@ impl Proofs {
         if let Some(record) = lock(&self.records).get_mut(&passage.id) {
             let release = passage.served.as_ref().map(|served| served.release);
             let app = passage.app.as_ref().map(|app| app.id.clone());
-            *record = Some(Answered { app, release, instance: passage.instance.clone(), status: passage.status });
+            let instance = passage.backend.as_ref().map(|backend| backend.instance.clone());
+            *record = Some(Answered { app, release, instance, status: passage.status });
             passage.is_proof = true;
         }
     }

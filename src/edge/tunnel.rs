@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use hyper::{
-    Response, Version,
-    body::Incoming,
+    HeaderMap, Response, StatusCode,
     header::{CONNECTION, HeaderValue, UPGRADE},
     upgrade::OnUpgrade,
 };
@@ -13,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use super::{
     backend::Lease,
     body::Answer,
+    connection::Connection,
     headers,
     listen::Seat,
     worker::{Worker, spawn},
@@ -24,29 +24,31 @@ const CHUNK: usize = 16 << 10;
 /// Gives the client the answer that changes the protocol, and joins both sides as soon as it is sent.
 pub(super) fn open(
     worker: &Arc<Worker>,
-    mut answer: Response<Incoming>,
+    mut headers: HeaderMap,
     client_side: OnUpgrade,
+    mut app_side: Box<Connection>,
     lease: Lease,
 ) -> Response<Answer> {
-    let app_side = hyper::upgrade::on(&mut answer);
     let seat = Seat::take(&worker.edge);
-    spawn(async move {
-        let joined = async {
-            let (client, app) = tokio::try_join!(client_side, app_side).ok()?;
-            let (mut client, mut app) = (TokioIo::new(client), TokioIo::new(app));
+    let watch = Arc::clone(app_side.watch());
+    let task = spawn(async move {
+        if let Ok(client) = client_side.await {
+            let mut client = TokioIo::new(client);
             // Either side may go at any time: that is how tunnels end.
-            tokio::io::copy_bidirectional_with_sizes(&mut client, &mut app, CHUNK, CHUNK).await.ok()
-        };
-        joined.await;
+            let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut *app_side, CHUNK, CHUNK).await;
+        }
+        drop(app_side);
         drop((lease, seat));
     });
-    let (mut head, _) = answer.into_parts();
-    let protocol = head.headers.get(UPGRADE).cloned();
-    headers::strip_hop_by_hop(&mut head.headers);
-    head.version = Version::HTTP_11;
-    head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    watch.owned_by(task);
+    let protocol = headers.get(UPGRADE).cloned();
+    headers::strip_hop_by_hop(&mut headers);
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     if let Some(protocol) = protocol {
-        head.headers.insert(UPGRADE, protocol);
+        headers.insert(UPGRADE, protocol);
     }
-    Response::from_parts(head, Answer::whole(""))
+    let mut answer = Response::new(Answer::whole(""));
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *answer.headers_mut() = headers;
+    answer
 }

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::{task::AbortHandle, time::Instant};
 
 /// Locks; a panic of another holder leaves nothing half done in this room's short sections.
@@ -29,7 +30,7 @@ impl Clock {
     }
 }
 
-/// The deadlines of one connection; the task that owns it is ended when one has passed.
+/// The deadlines of one connection; when one has passed, the task that owns it is ended, and who waits for it is woken.
 #[derive(Debug)]
 pub(super) struct Watch {
     read_by: AtomicU64,
@@ -37,6 +38,7 @@ pub(super) struct Watch {
     /// A client between two requests, of the next of which not a byte has come.
     is_between: AtomicBool,
     task: OnceLock<AbortHandle>,
+    waiting: AtomicWaker,
     is_overdue: AtomicBool,
 }
 
@@ -49,6 +51,7 @@ impl Watch {
             write_by: AtomicU64::new(Self::NEVER),
             is_between: AtomicBool::new(false),
             task: OnceLock::new(),
+            waiting: AtomicWaker::new(),
             is_overdue: AtomicBool::new(false),
         }
     }
@@ -56,6 +59,11 @@ impl Watch {
     pub(super) fn owned_by(&self, task: AbortHandle) {
         // Set once, right after the spawn.
         let _ = self.task.set(task);
+    }
+
+    /// Wakes this task when a deadline has passed; then `is_overdue` tells so.
+    pub(super) fn wakes(&self, waker: &std::task::Waker) {
+        self.waiting.register(waker);
     }
 
     /// The other side must have sent something by then.
@@ -77,7 +85,7 @@ impl Watch {
     pub(super) fn head_began(&self, clock: Clock, limit_us: u64) {
         if self.is_between.load(Relaxed) {
             self.is_between.store(false, Relaxed);
-            self.read_by.store(clock.now() + limit_us, Relaxed);
+            self.read_by.store(clock.now().saturating_add(limit_us), Relaxed);
         }
     }
 
@@ -91,10 +99,10 @@ impl Watch {
         self.is_between.load(Relaxed)
     }
 
-    /// The other side took nothing just now: it must by then, unless an earlier moment is set.
-    pub(super) fn write_blocked(&self, until: u64) {
+    /// The other side took nothing just now: it must within the limit, counted from the first time.
+    pub(super) fn write_blocked(&self, clock: Clock, limit_us: u64) {
         if self.write_by.load(Relaxed) == Self::NEVER {
-            self.write_by.store(until, Relaxed);
+            self.write_by.store(clock.now() + limit_us, Relaxed);
         }
     }
 
@@ -119,6 +127,7 @@ impl Watch {
         if self.read_by.load(Relaxed) < now || self.write_by.load(Relaxed) < now {
             self.is_overdue.store(true, Relaxed);
             self.end();
+            self.waiting.wake();
         }
     }
 }

@@ -6,6 +6,7 @@ mod app;
 mod client;
 mod world;
 
+mod answers;
 mod balance;
 mod drains;
 mod limits;

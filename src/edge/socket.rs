@@ -1,4 +1,4 @@
-//! The socket of a client, which sets the limits of slow ones.
+//! A socket whose slowness has limits: those of a client and those to instances alike.
 
 use std::{
     io,
@@ -12,64 +12,61 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{
-    watch::{Clock, Watch},
-    worker::Limits,
-};
+use super::watch::{Clock, Watch};
 
+/// Sets the limits of its watch as bytes pass, or do not.
 #[derive(Debug)]
-pub(super) struct ClientIo {
-    socket: TcpStream,
-    watch: Arc<Watch>,
-    clock: Clock,
-    limits: Limits,
+pub(super) struct Watched {
+    pub tcp: TcpStream,
+    pub watch: Arc<Watch>,
+    pub clock: Clock,
+    /// Longest time for a head that has begun.
+    pub head_us: u64,
+    /// Longest time in which the other side takes nothing of what is sent.
+    pub stall_us: u64,
 }
 
-impl ClientIo {
-    pub(super) fn new(socket: TcpStream, watch: Arc<Watch>, clock: Clock, limits: Limits) -> Self {
-        Self { socket, watch, clock, limits }
-    }
-
+impl Watched {
     fn wrote(&self, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &done {
             Poll::Ready(_) => self.watch.write_moved(),
-            Poll::Pending => self.watch.write_blocked(self.clock.now() + self.limits.idle_us),
+            Poll::Pending => self.watch.write_blocked(self.clock, self.stall_us),
         }
         done
     }
 }
 
-impl AsyncRead for ClientIo {
+impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let done = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
+        let done = ready!(Pin::new(&mut self.tcp).poll_read(cx, buf));
         if buf.filled().len() > before {
-            self.watch.head_began(self.clock, self.limits.header_us);
+            self.watch.head_began(self.clock, self.head_us);
         }
         Poll::Ready(done)
     }
 }
 
-impl AsyncWrite for ClientIo {
+impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.socket).poll_write(cx, buf);
+        let done = Pin::new(&mut self.tcp).poll_write(cx, buf);
         self.wrote(done)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        let done = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
         self.wrote(done)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.tcp.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        Pin::new(&mut self.tcp).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
