@@ -3,6 +3,8 @@
 pub mod apps;
 pub mod cancel;
 pub mod completions;
+pub mod container;
+pub mod containers;
 pub mod context;
 pub mod deed;
 pub mod demo;
@@ -16,6 +18,7 @@ pub mod keys;
 pub mod logs;
 pub mod output;
 pub mod progress;
+pub mod prune;
 pub mod releases;
 pub mod remove;
 pub mod report;
@@ -167,6 +170,12 @@ enum Client {
     Cancel(cancel::Cancel),
     /// Wait until an app is live
     Wait(wait::Wait),
+    /// Every container of Docker, ours and foreign ones
+    Containers(containers::Containers),
+    /// Start, stop, restart or remove one container by its name
+    Container(container::OneContainer),
+    /// Remove what of Docker's objects is ours and not needed
+    Prune(prune::Prune),
     /// Work under way and the engine's own tasks
     Tasks(tasks::Tasks),
     /// What this machine offers, and how to mend what is missing
@@ -276,6 +285,9 @@ impl Client {
             Self::Remove(word) => word.run(context).await,
             Self::Cancel(word) => word.run(context).await,
             Self::Wait(word) => word.run(context).await,
+            Self::Containers(word) => word.run(context).await,
+            Self::Container(word) => word.run(context).await,
+            Self::Prune(word) => word.run(context).await,
             Self::Tasks(word) => word.run(context).await,
             Self::Doctor(word) => word.run(context).await,
         }

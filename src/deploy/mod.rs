@@ -1,6 +1,7 @@
 //! Deciding: what to do next, as functions of values; nothing here touches the world.
 
 pub mod detect;
+pub mod docker_prune;
 pub mod dockerfile;
 pub mod image;
 pub mod plan;

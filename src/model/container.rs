@@ -173,6 +173,9 @@ pub struct Image {
     pub created_at: Timestamp,
     /// Containers made of it, running or not.
     pub containers: u32,
+    /// Names by which releases of `app` hold it.
+    #[serde(default)]
+    pub kept: Vec<(String, ReleaseId)>,
     /// App whose release it is; absent: it is foreign.
     pub app: Option<AppId>,
 }

@@ -2,6 +2,9 @@
 
 mod body;
 pub mod client;
+mod credentials;
+mod deeds;
+mod images;
 pub mod labels;
 mod logs;
 mod memory;

@@ -9,6 +9,7 @@ mod disk;
 pub mod edge;
 pub mod environment;
 pub mod fetch;
+mod images;
 pub mod prune;
 pub mod start;
 pub mod stop;
@@ -16,31 +17,51 @@ pub mod stop;
 use tokio_util::sync::CancellationToken;
 
 use super::Tools;
-use crate::model::order::{OrderKey, Outcome, Report, Work};
+use crate::model::{
+    order::{Done, OrderKey, Outcome, Report, Work},
+    source::Source,
+};
 
 /// Executes one order.
 pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &CancellationToken) -> Outcome {
     let runtime = tools.runtime.as_ref();
     match work {
+        Work::Survey { source: Source::Image { reference } } => images::survey(tools, &reference, cancel).await,
         Work::Survey { source } => fetch::survey(&tools.settings, &source, progress(tools, key), cancel).await,
+        Work::Fetch { app, release, source: Source::Image { reference } } => {
+            images::fetch(tools, &app, release, &reference, progress(tools, key), cancel).await
+        }
         Work::Fetch { app, release, source } => {
             fetch::fetch(&tools.settings, &app, release, &source, progress(tools, key), cancel).await
         }
-        Work::Build(build) => build::build(&tools.settings, &build, progress(tools, key), cancel).await,
-        Work::Start(spec) => start::start(runtime, &spec, cancel).await,
+        Work::Build(build) if build.source_image.is_some() => images::artefact(tools, &build, progress(tools, key), cancel).await,
+        Work::Build(build) => match build::build(&tools.settings, &build, progress(tools, key), cancel).await {
+            Outcome::Done(Done::Built(built)) if !build.pulls.is_empty() => {
+                images::beside(tools, &build, built, progress(tools, key), cancel).await
+            }
+            outcome => outcome,
+        },
+        Work::Start(spec) => start::start(runtime, &spec, progress(tools, key), cancel).await,
         Work::Await { instance, listens, within } => await_ready::await_ready(runtime, &instance, listens, within, cancel).await,
         Work::Route(table) => edge::route(tools, &table).await,
         Work::Prove(request) => edge::prove(tools, &request, cancel).await,
         Work::Drain { instances, within } => edge::drain(tools, &instances, within).await,
         Work::Stop { instance } => stop::stop(runtime, &instance).await,
         Work::StopEdge => edge::stop(tools).await,
-        Work::Prune(prune) => prune::prune(&tools.settings, &prune).await,
-        Work::Container { .. } | Work::PruneDocker { .. } => Outcome::Failed(no_docker()),
+        Work::Prune(prune) => {
+            let pruned = prune::prune(&tools.settings, &prune).await;
+            images::let_go(tools, &prune).await;
+            pruned
+        }
+        Work::Container { id, act } => match tools.docker.act(&id, act).await {
+            Ok(()) => Outcome::Done(Done::Acted),
+            Err(problem) => fetch::ended(problem),
+        },
+        Work::PruneDocker { objects } => match tools.docker.prune(&objects).await {
+            Ok(freed) => Outcome::Done(Done::Pruned { freed }),
+            Err(problem) => fetch::ended(problem),
+        },
     }
-}
-
-fn no_docker() -> crate::model::Problem {
-    crate::model::Problem::conflict("this version does not steer containers yet").hint("use the runtime `process`")
 }
 
 /// Tells how far the order is; a note that finds the queue full is dropped, the next one comes.

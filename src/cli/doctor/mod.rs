@@ -1,5 +1,6 @@
 //! `doctor`: what was found on this machine, its version, whether it is usable, and how to mend it.
 
+mod docker;
 mod machine;
 mod tools;
 
@@ -72,6 +73,7 @@ struct Document {
 impl Doctor {
     pub async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
         let mut checks = machine::look(context).await;
+        checks.push(docker::look(context).await);
         checks.extend(tools::look().await);
         let ok = !checks.iter().any(Finding::stops_everything);
         let document = Document { ok, version: env!("CARGO_PKG_VERSION"), checks };

@@ -1,5 +1,7 @@
 //! Rolling: stage all, prove, switch once, keep the old release warm.
 
+use std::collections::BTreeMap;
+
 use super::{Deed, Move, SHIFT, STAGE, Situation, Strategy, What, bad_end, do_or, undo};
 use crate::model::{
     deployment::{Aim, Deployment, Phase},
@@ -40,27 +42,55 @@ impl Strategy for Rolling {
 
 /// Start beside what serves, wait until each is ready, tell the edge, and have it ask each through the new pool.
 fn stage(deployment: &Deployment, blueprint: Option<&Blueprint>) -> Move {
+    begin(deployment, &waves(deployment, blueprint), &|| {
+        let routed = routed(blueprint);
+        if routed.is_empty() {
+            return Move::Enter(Phase::Releasing);
+        }
+        do_or(deployment, vec![Deed::new(STAGE, What::Table)], || {
+            let proofs = routed
+                .iter()
+                .map(|process| Deed::new(format!("prove/pool/{process}"), What::ProvePool { process: process.clone() }));
+            do_or(deployment, proofs.collect(), || Move::Enter(Phase::Releasing))
+        })
+    })
+}
+
+type Starts = Vec<(String, InstanceId)>;
+
+/// Each wave is started and ready before the next one.
+fn begin(deployment: &Deployment, waves: &[Starts], follows: &dyn Fn() -> Move) -> Move {
+    let Some((first, rest)) = waves.split_first() else { return follows() };
     let each = |verb: &str, what: fn(String, InstanceId) -> What| {
-        deployment
-            .starts
-            .iter()
-            .map(|(process, instance)| Deed::new(format!("{verb}/{process}/{instance}"), what(process.clone(), instance.clone())))
-            .collect()
+        let deed = |(process, instance): &(String, InstanceId)| {
+            Deed::new(format!("{verb}/{process}/{instance}"), what(process.clone(), instance.clone()))
+        };
+        first.iter().map(deed).collect()
     };
     do_or(deployment, each("start", |process, instance| What::Start { process, instance }), || {
         do_or(deployment, each("ready", |process, instance| What::Ready { process, instance }), || {
-            let routed = routed(blueprint);
-            if routed.is_empty() {
-                return Move::Enter(Phase::Releasing);
-            }
-            do_or(deployment, vec![Deed::new(STAGE, What::Table)], || {
-                let proofs = routed
-                    .iter()
-                    .map(|process| Deed::new(format!("prove/pool/{process}"), What::ProvePool { process: process.clone() }));
-                do_or(deployment, proofs.collect(), || Move::Enter(Phase::Releasing))
-            })
+            begin(deployment, rest, follows)
         })
     })
+}
+
+/// The starts in the order in which processes depend on each other; side by side where none does.
+fn waves(deployment: &Deployment, blueprint: Option<&Blueprint>) -> Vec<Starts> {
+    let plans = blueprint.map_or(&[][..], |blueprint| &blueprint.processes);
+    let mut rank: BTreeMap<&str, usize> = plans.iter().map(|plan| (plan.name.as_str(), 0)).collect();
+    // As many rounds as there are processes settle every rank; in a circle they stay as they then are.
+    for _ in 0..plans.len() {
+        for plan in plans {
+            let below = plan.depends_on.iter().filter_map(|name| rank.get(name.as_str())).max().map_or(0, |rank| rank + 1);
+            let own = rank.get(plan.name.as_str()).copied().unwrap_or(0);
+            rank.insert(&plan.name, own.max(below.min(plans.len())));
+        }
+    }
+    let mut waves: BTreeMap<usize, Starts> = BTreeMap::new();
+    for start in &deployment.starts {
+        waves.entry(rank.get(start.0.as_str()).copied().unwrap_or(0)).or_default().push(start.clone());
+    }
+    waves.into_values().collect()
 }
 
 /// One routing change, then a request through the public listener.

@@ -1,5 +1,7 @@
 //! Commands: each is refused with a reason, or journaled and on its way.
 
+mod containers;
+
 mod begin;
 
 use tokio_util::sync::CancellationToken;
@@ -87,9 +89,9 @@ impl Commands {
             Command::Stop { app } => self.again(who, app, Again::Stop).await,
             Command::Remove { app } => self.again(who, app, Again::Remove).await,
             Command::Cancel { deployment } => self.cancel(deployment).await,
-            Command::Container { .. } | Command::PlanPrune { .. } | Command::PruneDocker { .. } => {
-                Err(Problem::conflict("this version does not steer containers yet"))
-            }
+            Command::Container { id, act } => containers::act(self, id, act).await,
+            Command::PlanPrune { volumes } => containers::plan_prune(self, volumes).await,
+            Command::PruneDocker { objects } => containers::prune(self, objects).await,
             Command::StopEngine { .. } => Err(Problem::internal("the engine ends itself")),
         }
     }

@@ -141,11 +141,17 @@ impl Observer {
             let is_ours = seen.labels.get(labels::STATE).is_some_and(|state| *state == self.mark);
             is_ours.then(|| seen.labels.get(labels::APP)).flatten().and_then(|app| AppId::parse(app).ok())
         };
-        let app = tags.iter().find_map(|tag| labels::of_tag(&self.mark, tag)).map(|(app, _)| app).or_else(label);
+        let of_ours = tags.iter().filter_map(|tag| Some((tag.clone(), labels::of_tag(&self.mark, tag)?)));
+        let of_ours: Vec<(String, (AppId, ReleaseId))> = of_ours.collect();
+        let app = of_ours.first().map(|(_, (app, _))| app.clone()).or_else(label);
+        let is_of_app = |of: &AppId| app.as_ref() == Some(of);
+        let kept =
+            of_ours.iter().filter(|(_, (of, _))| is_of_app(of)).map(|(tag, (_, release))| (tag.clone(), *release)).collect();
         Image {
             containers: used.get(&seen.id).copied().unwrap_or(0),
             id: seen.id,
             tags,
+            kept,
             size: Bytes(seen.size.max(0) as u64),
             created_at: Timestamp(seen.created * 1000),
             app,
