@@ -86,20 +86,25 @@ fn main_package(tree: &Tree<'_>) -> Option<(String, crate::model::recipe::Proof)
         let what = if others > 1 { "*.go" } else { file };
         return Some((what.to_owned(), tree.proof_at(file, "func main(", "starts package main")));
     }
-    let mut found: Vec<&str> = tree.files_to(3).into_iter().filter(|path| path.ends_with("/main.go")).collect();
+    // Of a command below cmd any file tells; elsewhere main.go alone is read.
+    let command = |path: &&str| {
+        path.ends_with("/main.go") || (path.starts_with("cmd/") && ends(path, ".go") && !path.ends_with("_test.go"))
+    };
+    let mut found: Vec<&str> = tree.files_to(3).into_iter().filter(command).collect();
     let beside = ["examples/", "example/", "test/", "tests/", "tools/", "vendor/", "scripts/", "hack/"];
     found.retain(|path| {
         !beside.iter().any(|folder| path.starts_with(folder)) && (tree.text(path).is_none() || tree.says(path, "package main"))
     });
     let module = tree.text("go.mod").and_then(|text| text.lines().next()?.rsplit('/').next()).unwrap_or_default();
+    let folder = |path: &'_ str| path.rsplit_once('/').map_or_else(String::new, |(folder, _)| folder.to_owned());
     found.sort_by_key(|path| {
-        let folder = path.trim_end_matches("/main.go");
-        let last = folder.rsplit('/').next().unwrap_or(folder);
+        let folder = folder(path);
+        let last = folder.rsplit('/').next().unwrap_or_default();
         let place = LIKELY.iter().position(|name| last == *name || last.ends_with(&format!("-{name}")));
         let place = if last == module { Some(0) } else { place };
         (!path.starts_with("cmd/") && !tree.has("go.work"), place.unwrap_or(LIKELY.len()), path.matches('/').count())
     });
     let file = found.first()?;
-    let folder = file.trim_end_matches("/main.go");
-    is_plain(folder).then(|| (format!("./{folder}"), tree.proof_at(file, "func main(", "starts package main")))
+    let folder = folder(file);
+    is_plain(&folder).then(|| (format!("./{folder}"), tree.proof_at(file, "func main(", "starts package main")))
 }

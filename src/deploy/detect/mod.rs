@@ -73,6 +73,7 @@ const LANGUAGES: &[Language] = &[
     site::late,
     static_site::detect,
     node::alone,
+    python::alone,
     dockerfile::detect,
     compose::detect,
     shell::detect,

@@ -52,7 +52,7 @@ impl Package<'_> {
             return is("astro", Some(4321), Some("astro build"), self.astro());
         }
         if self.needs("@sveltejs/kit") {
-            return is("sveltekit", Some(3000), Some("vite build"), self.sveltekit()?);
+            return is("sveltekit", Some(3000), Some("vite build"), self.sveltekit());
         }
         if self.needs("@react-router/dev") {
             let serve = "react-router-serve ./build/server/index.js";
@@ -116,6 +116,9 @@ impl Package<'_> {
                     .at(self.tree.place(FILE, &format!("\"{}\":", server.0)))
                     .hint("add a `start` script to package.json, or say --start 'COMMAND'")),
             },
+            (None, None, _) if self.served_folder().is_some() => {
+                Ok(Framework { name: None, port: None, build: None, serves: self.served_folder() })
+            }
             (None, None, start) => {
                 let is_bun = self.manager.name == "bun"
                     && ["index.ts", "index.tsx", "server.ts", "src/index.ts"]
@@ -127,7 +130,10 @@ impl Package<'_> {
     }
 
     fn start_beside_a_bundler(&self) -> Option<Serves> {
-        self.by_script().or_else(|| self.built_entry()).or_else(|| self.by_entry(false).filter(|_| !self.tree.has("index.html")))
+        // `index.js` beside a page is the page's; `server.js` is not.
+        let server = self.tree.first(&["server.js", "server.mjs", "server.ts"]).is_some();
+        let by_entry = || self.by_entry(false).filter(|_| server || !self.tree.has("index.html"));
+        self.by_script().or_else(|| self.built_entry()).or_else(by_entry)
     }
 
     fn next(&self) -> Serves {
@@ -198,7 +204,7 @@ impl Package<'_> {
         Serves::Files { folder: self.output("dist"), proof: self.says("astro", "static files in dist") }
     }
 
-    fn sveltekit(&self) -> Result<Serves, Problem> {
+    fn sveltekit(&self) -> Serves {
         let config = self.tree.text("svelte.config.js").unwrap_or_default();
         // Both may be installed; the configuration names the one in use.
         let uses = |adapter: &str| {
@@ -207,21 +213,24 @@ impl Package<'_> {
         if uses("@sveltejs/adapter-static") {
             let folder = setting(config, "pages").and_then(|folder| inside(&folder)).unwrap_or_else(|| "build".to_owned());
             let proof = self.says("@sveltejs/adapter-static", format!("static files in {folder}"));
-            return Ok(Serves::Files { folder: self.output(&folder), proof });
+            return Serves::Files { folder: self.output(&folder), proof };
         }
         if uses("@sveltejs/adapter-node") {
             if let Some(start) = self.by_script() {
-                return Ok(start);
+                return start;
             }
             let folder = setting(config, "out").and_then(|folder| inside(&folder)).unwrap_or_else(|| "build".to_owned());
             let proof = self.says("@sveltejs/adapter-node", format!("starts the server in {folder}"));
-            return Ok(Serves::Command { start: self.command(&format!("node {folder}")), proof });
+            return Serves::Command { start: self.command(&format!("node {folder}")), proof };
         }
-        self.by_script().ok_or_else(|| {
-            Problem::not_found("this SvelteKit app has no adapter that gives a server or static files")
-                .at(self.tree.place(FILE, "\"@sveltejs/kit\":"))
-                .hint("add @sveltejs/adapter-node or @sveltejs/adapter-static and name it in svelte.config.js")
-        })
+        if let Some(start) = self.by_script() {
+            return start;
+        }
+        // No other adapter leaves something to start here; the preview serves what was built.
+        let key = ["@sveltejs/adapter-auto", "@sveltejs/kit"].into_iter().find(|key| self.needs(key)).unwrap_or("@sveltejs/kit");
+        let start = self.manager.exec("vite preview --host 127.0.0.1 --port $PORT", self.member.as_ref());
+        let why = "starts Vite's preview of the build: name @sveltejs/adapter-node in svelte.config.js for a server of its own";
+        Serves::Command { start, proof: self.says(key, why) }
     }
 
     /// React Router and Remix: a server, unless the configuration says `ssr: false`.

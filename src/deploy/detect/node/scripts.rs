@@ -163,6 +163,28 @@ impl Package<'_> {
         })
     }
 
+    /// The folder that a `start` script hands to a file server: the edge serves it itself.
+    pub(super) fn served_folder(&self) -> Option<Serves> {
+        const SERVERS: &[&str] = &["serve", "npx serve", "http-server", "npx http-server", "sirv", "live-server", "lite-server"];
+        let script = self.script("start")?.trim();
+        let rest = SERVERS
+            .iter()
+            .find_map(|server| script.strip_prefix(server).filter(|rest| rest.is_empty() || rest.starts_with(' ')))?;
+        let mut words = rest.split_whitespace();
+        let mut folder = ".".to_owned();
+        while let Some(word) = words.next() {
+            match word {
+                "-l" | "-p" | "-a" | "--listen" | "--port" | "--host" => drop(words.next()),
+                flag if flag.starts_with('-') => {}
+                word if word != "." => folder = crate::deploy::detect::reading::inside(word)?,
+                _ => {}
+            }
+        }
+        let there = folder != "." || self.tree.has("index.html");
+        let proof = self.says("start", format!("static files in {}", if folder == "." { "the root" } else { &folder }));
+        there.then(|| Serves::Files { folder: self.output(&folder), proof })
+    }
+
     /// When nothing else is written: what its people start while they develop.
     pub(super) fn by_development(&self) -> Option<Serves> {
         let name = ["start", "dev", "serve", "develop"].into_iter().find(|name| self.script(name).is_some())?;

@@ -102,6 +102,16 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     Ok(Some(recipe(tree, packages, Some(start))))
 }
 
+/// The only file of all, of whatever name: told last, when nothing else is recognised.
+pub(super) fn alone(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
+    let mut only = tree.files_to(0).into_iter().filter(|path| ends(path, ".py") && !module::is_beside(path));
+    let Some(file) = only.next().filter(|_| only.next().is_none()) else {
+        return Ok(None);
+    };
+    let proof = tree.proof(file, "starts the only file in Python");
+    Ok(Some(recipe(tree, None, Some(Start::new(None, format!("python3 {file}"), None, proof)))))
+}
+
 fn recipe(tree: &Tree<'_>, packages: Option<Packages>, start: Option<Start>) -> Recipe {
     // Without it lines stay in Python's buffer and the log seems dead.
     let mut recipe = Recipe::process("python").with_env("PYTHONUNBUFFERED", "1");

@@ -70,7 +70,23 @@ pub(super) fn find<'t>(project: &Project<'t>, constructors: &[&str]) -> Option<M
     // `__init__.py` of a package holds a factory as often as not.
     let others = others.filter(|path| !is_beside(path) || path.ends_with("/__init__.py") && !path.starts_with("tests/"));
     let own = |path: &&str| !is_of_another(project, path);
-    known.chain(others).filter(own).find_map(|file| module(project, file, constructors))
+    let found = known.chain(others).filter(own).find_map(|file| module(project, file, constructors))?;
+    Some(kept(project, &found).unwrap_or(found))
+}
+
+/// The root module that keeps what a factory elsewhere makes: `app = create_app()` in `wsgi.py`.
+fn kept<'t>(project: &Project<'t>, made: &Module<'_>) -> Option<Module<'t>> {
+    const KEEPERS: [&str; 6] = ["wsgi.py", "asgi.py", "main.py", "app.py", "run.py", "server.py"];
+    let factory = made.app.strip_suffix("()")?;
+    KEEPERS.into_iter().filter(|file| *file != made.file).find_map(|file| {
+        let line = project.tree.text(file)?.lines().find(|line| {
+            let made = line.split_once('=').map(|(_, made)| made.trim_start());
+            !line.starts_with(char::is_whitespace) && made.is_some_and(|made| calls(made, &format!("{factory}(")))
+        })?;
+        let app = line.split([':', '=']).next().map(str::trim).filter(|app| is_name(app))?.to_owned();
+        let (folder, name) = import(project, file);
+        Some(Module { file, name, app, folder, line: line.to_owned() })
+    })
 }
 
 /// Whether a project of its own lies between the root and the file.

@@ -159,6 +159,7 @@ fn tools(project: &Project<'_>) -> Option<Start> {
         ("mesop", &["import mesop"], &|file| format!("{bin}mesop {file} --port $PORT --prod"), 32123),
         ("gradio", &["import gradio", "from gradio"], &|file| format!("GRADIO_SERVER_PORT=$PORT {python} {file}"), 7860),
         ("fasthtml", &["from fasthtml", "import fasthtml"], &|file| format!("{python} {file}"), 5001),
+        ("shiny", &["from shiny", "import shiny"], &|file| format!("{bin}shiny run --host 127.0.0.1 --port $PORT {file}"), 8000),
         ("panel", &["import panel"], &|file| format!("{bin}panel serve {file} --address 127.0.0.1 --port $PORT"), 5006),
     ];
     tools.iter().find_map(|(framework, imports, command, port)| {
