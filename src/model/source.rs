@@ -210,6 +210,8 @@ impl Survey {
         wanted(".tool-versions", 0, 1),
         wanted("runtime.txt", 0, 1),
         wanted("rust-toolchain", 0, 1),
+        wanted("config.toml", 1, 2),
+        wanted("build.properties", 1, 1),
     ];
 
     /// Those of `files` (paths in order) whose texts are wanted, most telling first.

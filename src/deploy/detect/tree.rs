@@ -10,11 +10,24 @@ pub(super) struct Tree<'a> {
     folder: String,
     /// What lies in the folder, with whole paths.
     listing: &'a [String],
+    /// Its files in at most `NEAR` folders, the nearest first; asked by every language.
+    near: Vec<&'a str>,
 }
+
+/// As deep as files are looked for.
+const NEAR: usize = 3;
 
 impl<'a> Tree<'a> {
     pub(super) fn new(survey: &'a Survey) -> Self {
-        Self { survey, folder: String::new(), listing: &survey.listing }
+        Self::with(survey, String::new(), &survey.listing)
+    }
+
+    fn with(survey: &'a Survey, folder: String, listing: &'a [String]) -> Self {
+        let inner = listing.iter().map(|path| &path[folder.len()..]).filter(|path| !path.is_empty() && !path.ends_with('/'));
+        let mut near: Vec<(usize, &str)> =
+            inner.map(|path| (path.matches('/').count(), path)).filter(|(depth, _)| *depth <= NEAR).collect();
+        near.sort_by_key(|(depth, _)| *depth);
+        Self { survey, folder, listing, near: near.into_iter().map(|(_, path)| path).collect() }
     }
 
     /// The tree below `folder`, as if it were the root.
@@ -22,7 +35,7 @@ impl<'a> Tree<'a> {
         let folder = if folder == "." { self.folder.clone() } else { format!("{}{folder}/", self.folder) };
         let from = self.listing.partition_point(|path| path.as_str() < folder.as_str());
         let count = self.listing[from..].partition_point(|path| path.starts_with(&folder));
-        Self { survey: self.survey, listing: &self.listing[from..from + count], folder }
+        Self::with(self.survey, folder, &self.listing[from..from + count])
     }
 
     /// Where it lies below the root; empty for the root, else ends in `/`.
@@ -75,11 +88,10 @@ impl<'a> Tree<'a> {
         self.listing.iter().map(move |path| &path[skip..]).filter(|path| !path.is_empty() && !path.ends_with('/'))
     }
 
-    /// Files in at most `depth` folders, the nearest first.
+    /// Files in at most `depth` folders (at most three), the nearest first.
     pub(super) fn files_to(&self, depth: usize) -> Vec<&'a str> {
-        let mut files: Vec<&str> = self.files().filter(|path| path.matches('/').count() <= depth).collect();
-        files.sort_by_key(|path| path.matches('/').count());
-        files
+        let count = self.near.partition_point(|path| path.matches('/').count() <= depth);
+        self.near[..count].to_vec()
     }
 
     /// The first file named `*EXTENSION` in at most `depth` folders, the nearest first.

@@ -20,6 +20,8 @@ const KNOWN: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
 pub(super) struct Manager {
     pub(super) name: &'static str,
     pub(super) install: &'static str,
+    /// Its lock file is there.
+    pub(super) is_locked: bool,
     /// Yarn 2 and later.
     is_modern: bool,
     pub(super) proof: Proof,
@@ -68,7 +70,7 @@ impl Manager {
             (_, true) => "npm ci",
             (_, false) => "npm install",
         };
-        Self { name, install, is_modern, proof: Proof { file: place, why } }
+        Self { name, install, is_locked: locked, is_modern, proof: Proof { file: place, why } }
     }
 
     /// The command that runs a script, of the root or of a member.

@@ -179,6 +179,6 @@ impl<'a> Package<'a> {
     fn has_dependencies(&self) -> bool {
         let kinds = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
         let any = kinds.iter().any(|kind| self.json[kind].as_object().is_some_and(|all| !all.is_empty()));
-        any || self.json.get("workspaces").is_some()
+        any || self.manager.is_locked || self.json.get("workspaces").is_some()
     }
 }
