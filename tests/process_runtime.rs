@@ -67,7 +67,7 @@ async fn it_keeps_to_the_contract() {
     let world = World::new();
     let serves = spec(&world, 0, &on_port());
     let fails = spec(&world, 1, "echo no such table >&2; exit 3");
-    contract::contract(&runtime(&world), &serves, &fails).await;
+    contract::contract(&runtime(&world), &serves, &fails, std::time::Duration::from_secs(1)).await;
 }
 
 #[tokio::test]

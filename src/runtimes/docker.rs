@@ -222,7 +222,7 @@ impl DockerRuntime {
                         || error.to_string().contains("address already in use");
                     let problem = not_started(instance, image, self.problem(&format!("start {}", instance.id), error));
                     self.remove(docker, &instance.id, &container).await?;
-                    memory.container = before.as_ref().and_then(|memory| memory.container.clone());
+                    memory.container = None;
                     memory.stopped = true;
                     memory.write(&self.settings, &instance.id)?;
                     refused.push(outside);
@@ -261,10 +261,15 @@ impl DockerRuntime {
             }
             let seen = self.inspect(docker, &container).await?;
             memory.last_exit = seen::exit(seen.as_ref()).or(memory.last_exit);
+            // Before the removal: whoever hears of that is to know that it was asked for.
+            memory.stopping = false;
+            memory.stopped = true;
+            memory.write(&self.settings, id)?;
             self.remove(docker, id, &container).await?;
         }
         memory.stopping = false;
         memory.stopped = true;
+        memory.container = None;
         memory.write(&self.settings, id)?;
         Ok(memory.last_exit)
     }
@@ -305,7 +310,8 @@ impl Runtime for DockerRuntime {
         let _deed = locks.deed.lock().await;
         match Memory::read(&self.settings, id) {
             None => Ok(None),
-            Some(memory) if memory.stopped => Ok(memory.last_exit),
+            // One with a container was left in the middle of its end.
+            Some(memory) if memory.stopped && memory.container.is_none() => Ok(memory.last_exit),
             Some(memory) => {
                 let docker = self.client.docker().await?;
                 Ok(self.end(&docker, id, memory).await?)

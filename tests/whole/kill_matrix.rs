@@ -18,7 +18,7 @@ use crate::support::{
     app::App,
     engine::Engine,
     processes,
-    wait::{seconds, until_some},
+    wait::{has, seconds, until_some},
 };
 
 /// Only faults that hold what this variable says; for a look at one of them.
@@ -42,6 +42,8 @@ struct End {
     processes: BTreeMap<String, usize>,
     releases: usize,
     scratch: usize,
+    /// Containers of this engine that run, by Docker's own word.
+    containers: usize,
 }
 
 /// One command of a story.
@@ -118,6 +120,10 @@ fn tell(environment: &[(&str, &str)], story: &[(&str, Deed)]) -> Result<(End, To
         end = self::end(&engine);
     }
     told.journal = journal(&engine);
+    if end.containers > 0 {
+        // What keeps processes ends with their engine; what keeps containers does not.
+        engine.cli(&["--yes", "remove", "shop"]);
+    }
     Ok((end, told))
 }
 
@@ -198,6 +204,7 @@ fn look(engine: &Engine) -> End {
     let fleet = engine.snapshot();
     let status = engine.status("shop");
     let instances = fleet["instances"].as_object().cloned().unwrap_or_default();
+    let has_containers = instances.values().any(|one| one["runtime"] == "docker");
     let instances = instances
         .into_iter()
         .map(|(id, one)| (id, one["state"].as_str().unwrap_or_default().to_owned(), one["wanted"].as_bool().unwrap_or_default()));
@@ -221,7 +228,18 @@ fn look(engine: &Engine) -> End {
         processes: roles,
         releases: entries("releases/shop"),
         scratch: entries("scratch"),
+        containers: if has_containers { running_containers(engine) } else { 0 },
     }
+}
+
+/// As Docker counts them, by the label of this engine's state folder.
+fn running_containers(engine: &Engine) -> usize {
+    use sha2::{Digest, Sha256};
+    let digest: [u8; 32] = Sha256::digest(engine.state().as_os_str().as_encoded_bytes()).into();
+    let mark: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    let label = format!("label=pilothouse.state={mark}");
+    let list = std::process::Command::new("docker").args(["ps", "-q", "--filter", &label]).output().expect("the docker command");
+    String::from_utf8_lossy(&list.stdout).lines().count()
 }
 
 /// (kind, key) of every record with a key, and how many records there are.
@@ -277,13 +295,52 @@ fn an_engine_killed_anywhere_ends_as_if_it_had_not_been() {
     assert_eq!((told.deaths, wanted.version.as_str()), (0, "\"v1\""), "{wanted:#?}");
     let keys = told.journal.0;
     assert!(keys.len() > 20, "every effect is journaled: {keys:?}");
-    let mut faults = BTreeSet::new();
-    for (kind, key) in keys {
-        faults.insert(format!("{key}:{}", if kind == "intent" { "after-intent" } else { "before-outcome" }));
+    each_ends_as(&wanted, STORY, &kills(keys), true);
+}
+
+/// The same for containers: a deployment over nothing, and one over it.
+const IN_CONTAINERS: &[(&str, Deed)] = &[
+    ("deploy v1", |_| words("deploy --image pilothouse-test/version:v1 --name shop")),
+    ("deploy v2", |_| words("deploy --image pilothouse-test/version:v2 --name shop")),
+];
+
+/// An image whose `/version` names it, ended by its first signal.
+fn make_image(version: &str) {
+    use std::io::Write as _;
+    let serve = r#"["sh","-c","trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait"]"#;
+    let page = format!(r#"RUN echo '{{"version":"{version}"}}' > /www/version"#);
+    let file = format!("FROM pilothouse-test/busybox:1\n{page}\nRUN echo {version} > /www/index.html\nEXPOSE 80\nCMD {serve}\n");
+    let mut build = std::process::Command::new("docker")
+        .args(["build", "-q", "-t", &format!("pilothouse-test/version:{version}"), "-"])
+        .env("DOCKER_BUILDKIT", "0")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the docker command");
+    build.stdin.take().expect("its input").write_all(file.as_bytes()).expect("its input is read");
+    assert!(build.wait().expect("its end").success(), "an image is built");
+}
+
+#[test]
+fn containers_of_an_engine_killed_anywhere_are_as_if_it_had_not_been() {
+    let there = std::env::var_os("PILOTHOUSE_TEST_DOCKER").is_some() && std::env::var_os("DOCKER_HOST").is_some();
+    if !has("a Docker engine for tests", "tests/run starts one", there) {
+        return;
     }
-    let faults: Vec<(String, String)> = faults.into_iter().map(|at| ("PILOTHOUSE_DIE_AT".to_owned(), at)).collect();
+    make_image("v1");
+    make_image("v2");
+    let (wanted, told) = tell(&[], IN_CONTAINERS).unwrap_or_else(|why| panic!("the uninterrupted run: {why}"));
+    assert_eq!((told.deaths, wanted.version.as_str(), wanted.containers), (0, "\"v2\"", 2), "{wanted:#?}");
+    each_ends_as(&wanted, IN_CONTAINERS, &kills(told.journal.0), true);
+}
+
+/// A kill between intent and effect, and between effect and outcome, of every record.
+fn kills(keys: Vec<(String, String)>) -> Vec<(String, String)> {
+    let at = |(kind, key)| format!("{key}:{}", if kind == "intent" { "after-intent" } else { "before-outcome" });
+    let faults: BTreeSet<String> = keys.into_iter().map(at).collect();
     println!("{} points", faults.len());
-    each_ends_as(&wanted, STORY, &faults, true);
+    faults.into_iter().map(|at| ("PILOTHOUSE_DIE_AT".to_owned(), at)).collect()
 }
 
 #[test]

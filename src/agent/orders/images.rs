@@ -1,7 +1,8 @@
 //! Images: pulled as the source of a release, and for processes that name their own.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{artefact, disk, fetch::ended};
@@ -16,6 +17,9 @@ use crate::{
         source::Survey,
     },
 };
+
+/// How long a Docker that went away is waited for; the order may be sent again.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Looks at an image without bringing it here.
 pub(super) async fn survey(tools: &Tools, reference: &str, cancel: &CancellationToken) -> Outcome {
@@ -40,7 +44,7 @@ pub(super) async fn fetch(
     let bring = async {
         let folder = tools.settings.state.release(app, release);
         fs::create_dir_all(&folder).map_err(|error| disk::unwritable(&folder, &error))?;
-        let survey = survey_of(tools.docker.bring(reference, app, release, None, &progress).await?);
+        let survey = survey_of(bring(tools, reference, app, release, None, &progress).await?);
         let content =
             serde_json::to_vec(&survey).map_err(|error| Problem::internal(format!("cannot write the survey: {error}")))?;
         let file = folder.join("survey.json");
@@ -53,6 +57,27 @@ pub(super) async fn fetch(
             Ok(survey) => Outcome::Done(Done::Fetched(survey)),
             Err(problem) => ended(problem),
         },
+    }
+}
+
+/// As the runtime brings it, once a Docker that went away is back.
+async fn bring(
+    tools: &Tools,
+    reference: &str,
+    app: &AppId,
+    release: ReleaseId,
+    process: Option<&str>,
+    progress: &(dyn Fn(String) + Send + Sync),
+) -> Result<ImageFacts, Problem> {
+    let begun = Instant::now();
+    loop {
+        match tools.docker.bring(reference, app, release, process, progress).await {
+            Err(problem) if tools.docker.client().is_away(&problem) && begun.elapsed() < PATIENCE => {
+                progress(format!("waits: {}", problem.what));
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            brought => return brought,
+        }
     }
 }
 
@@ -115,7 +140,7 @@ async fn pulls(
 ) -> Result<BTreeMap<String, String>, Problem> {
     let mut images = BTreeMap::new();
     for (process, reference) in &work.pulls {
-        let facts = tools.docker.bring(reference, &work.app, work.release, Some(process), progress).await?;
+        let facts = bring(tools, reference, &work.app, work.release, Some(process), progress).await?;
         images.insert(process.clone(), facts.id);
     }
     Ok(images)

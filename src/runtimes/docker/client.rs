@@ -1,6 +1,10 @@
 //! The way to the Docker engine: found, spoken to in the newest API that it knows, and its failures in our words.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use tokio::sync::Mutex;
@@ -24,13 +28,14 @@ const SILENCE: u64 = 120;
 pub struct Client {
     address: String,
     known: Mutex<Option<Docker>>,
+    was_seen: AtomicBool,
 }
 
 impl Client {
     pub fn new(settings: &Settings) -> Self {
         let asked = settings.config.docker.host.trim();
         let address = if asked.is_empty() { DEFAULT } else { asked };
-        Self { address: address.to_owned(), known: Mutex::new(None) }
+        Self { address: address.to_owned(), known: Mutex::new(None), was_seen: AtomicBool::new(false) }
     }
 
     pub fn address(&self) -> &str {
@@ -45,12 +50,18 @@ impl Client {
         }
         let docker = self.connect().await?;
         *known = Some(docker.clone());
+        self.was_seen.store(true, Ordering::Relaxed);
         Ok(docker)
     }
 
     /// Has the API settled anew at the next need: the engine may be another one now.
     pub async fn forget(&self) {
         *self.known.lock().await = None;
+    }
+
+    /// Whether a problem is that a Docker went away which was there before, so that it may be back soon.
+    pub fn is_away(&self, problem: &Problem) -> bool {
+        problem.is_transient() && problem.at.as_ref() == Some(&self.address) && self.was_seen.load(Ordering::Relaxed)
     }
 
     async fn connect(&self) -> Result<Docker, Problem> {

@@ -96,7 +96,15 @@ impl Observer {
         let (listed, images) = (containers.map_err(of)?, images.map_err(of)?);
         let volumes = volumes.map_err(of)?.volumes.unwrap_or_default();
         let (used_images, used_volumes) = used(&listed);
-        let containers: Vec<Container> = listed.into_iter().map(|summary| self.container(summary)).collect();
+        let names = names(&images);
+        let containers = listed.into_iter().map(|summary| self.container(summary)).map(|mut container| {
+            // One that was made by its image's id is named as people know it.
+            if let Some(name) = names.get(&container.image_id).filter(|_| container.image.starts_with("sha256:")) {
+                container.image.clone_from(name);
+            }
+            container
+        });
+        let containers: Vec<Container> = containers.collect();
         let ours = containers.iter().filter_map(|seen| Some((seen.instance.clone()?, (seen.id.0.clone(), seen.state))));
         let ours = ours.collect();
         let running = containers.iter().filter(|container| container.state == ContainerState::Running);
@@ -211,6 +219,17 @@ fn used(containers: &[ContainerSummary]) -> (HashMap<String, u32>, HashMap<Strin
         }
     }
     (images, volumes)
+}
+
+/// The name of each image that has one: rather somebody's than ours.
+fn names(images: &[ImageSummary]) -> HashMap<String, String> {
+    let name = |image: &ImageSummary| {
+        let is_named = |tag: &&String| !tag.contains("<none>");
+        let theirs = image.repo_tags.iter().find(|tag| is_named(tag) && !tag.starts_with("pilothouse-"));
+        let any = theirs.or_else(|| image.repo_tags.iter().find(is_named))?;
+        Some((image.id.clone(), any.clone()))
+    };
+    images.iter().filter_map(name).collect()
 }
 
 /// One line per port, however many addresses Docker names it with.
