@@ -1,6 +1,7 @@
 //! The command line against an engine's door that answers in every order there is: it never ends well without its
 //! document, and never says what was not seen.
 
+#![allow(clippy::expect_used, reason = "helpers of tests")]
 #![expect(clippy::disallowed_types, reason = "a test starts the program that it tests")]
 
 use std::{

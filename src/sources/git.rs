@@ -15,6 +15,7 @@ use super::{
 use crate::model::{
     Problem,
     source::{Survey, without_password},
+    units::Bytes,
 };
 
 /// Least digits of a commit that is asked for by its beginning.
@@ -84,7 +85,9 @@ impl Repository {
         self.check()?;
         fs::create_dir_all(folder).map_err(|error| listing::unreadable(folder, &error))?;
         let stop = Stop { within: visit.within, cancel: visit.cancel.clone() };
-        let mut git = Git::here(folder, stop).hiding(&self.url).telling(visit.progress.clone());
+        // What it may hold, and its history as much again.
+        let most = Bytes(visit.limits.bytes.0.saturating_mul(2));
+        let mut git = Git::here(folder, stop).at_most(most).hiding(&self.url).telling(visit.progress.clone());
         if let Some(ssh) =
             git.ask(&["config", "--get", "core.sshCommand"]).await?.filter(|_| std::env::var_os("GIT_SSH_COMMAND").is_none())
         {

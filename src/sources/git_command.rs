@@ -10,12 +10,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Progress, cancelled};
-use crate::model::Problem;
+use crate::model::{Problem, units::Bytes};
 
 /// Most that is kept of an output, in bytes.
 const MOST_OUTPUT: usize = 32 << 20;
 /// Wait for the ends of the pipes once git has ended: something it started may hold them.
 const PIPES: Duration = Duration::from_millis(500);
+/// How often the folder's size is looked at while git runs; a large folder less often, so that looking stays cheap.
+const LOOK: Duration = Duration::from_millis(500);
 /// Ways that git may reach a repository; `ext::` and its like run commands.
 const PROTOCOLS: &str = "file:git:http:https:ssh";
 
@@ -45,11 +47,27 @@ pub(super) struct Git {
     /// What must not be shown: the part of the URL before `@`.
     secrets: Vec<String>,
     progress: Option<Progress>,
+    /// Most that the folder may take while git works in it.
+    most: Option<Bytes>,
 }
 
 impl Git {
     pub(super) fn here(folder: &Path, stop: Stop) -> Self {
-        Self { folder: folder.to_path_buf(), stop, protocols: PROTOCOLS, ssh: None, secrets: Vec::new(), progress: None }
+        Self {
+            folder: folder.to_path_buf(),
+            stop,
+            protocols: PROTOCOLS,
+            ssh: None,
+            secrets: Vec::new(),
+            progress: None,
+            most: None,
+        }
+    }
+
+    /// Ends git once the folder takes more than `most`.
+    pub(super) fn at_most(mut self, most: Bytes) -> Self {
+        self.most = Some(most);
+        self
     }
 
     pub(super) fn hiding(mut self, url: &str) -> Self {
@@ -83,7 +101,8 @@ impl Git {
         }
     }
 
-    /// Runs git to its end. Its process group is killed on cancellation, at the deadline, and when this future is dropped.
+    /// Runs git to its end. Its process group is killed on cancellation, at the deadline, when the folder outgrows its
+    /// limit, and when this future is dropped.
     #[expect(clippy::disallowed_types, reason = "sources may run the git command")]
     pub(super) async fn run(&self, arguments: &[&str]) -> Result<Said, Problem> {
         let mut command = tokio::process::Command::new("git");
@@ -143,12 +162,27 @@ impl Git {
             tokio::select! {
                 biased;
                 () = self.stop.cancel.cancelled() => Err(cancelled()),
+                problem = self.outgrown() => Err(problem),
                 ended = timeout_at(deadline, waiting) => ended.map_err(|_| self.too_long(arguments)),
             }
         }?;
         let status = ended.map_err(|error| Problem::internal(format!("cannot wait for git: {error}")))?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Said { ok: status.success(), out: text(texts.0), messages: messages(&text(texts.1), &self.secrets) })
+    }
+
+    /// Ends once the folder takes more than it may; never without a limit.
+    async fn outgrown(&self) -> Problem {
+        let Some(most) = self.most else { return std::future::pending().await };
+        loop {
+            let (folder, began) = (self.folder.clone(), Instant::now());
+            let taken = tokio::task::spawn_blocking(move || taken(&folder)).await.unwrap_or_default();
+            if taken > most.0 {
+                return Problem::limit(format!("the repository takes more than {most} of disk while it is fetched"))
+                    .hint("keep large files out of it (git lfs, a release download), or deploy a folder of what is needed");
+            }
+            tokio::time::sleep(LOOK.max(began.elapsed() * 10)).await;
+        }
     }
 
     fn not_started(&self, error: &std::io::Error) -> Problem {
@@ -168,6 +202,14 @@ impl Git {
 }
 
 const NOT_INSTALLED: &str = "git is not installed";
+
+/// Space that the files below `path` take. Blocks.
+fn taken(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return 0 };
+    let below = if meta.is_dir() { std::fs::read_dir(path).ok() } else { None };
+    meta.blocks() * 512 + below.into_iter().flatten().flatten().map(|entry| taken(&entry.path())).sum::<u64>()
+}
 
 /// Variables that would point git at another repository, or at our caller's settings for one.
 fn is_of_a_repository(name: &str) -> bool {
@@ -276,5 +318,26 @@ mod tests {
         let said = "fatal: unable to access 'https://me:s3cret-token@git.example/a.git/': token s3cret-token refused; see 'https://x:y@other/b'";
         let told = messages(said, &secrets).join("\n");
         assert_eq!(told, "fatal: unable to access 'https://git.example/a.git/': token *** refused; see 'https://other/b'");
+    }
+
+    #[tokio::test]
+    async fn git_is_ended_while_it_outgrows_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let stop = Stop { within: Duration::from_secs(60), cancel: CancellationToken::new() };
+        let git = Git::here(folder.path(), stop).at_most(Bytes(8 << 20));
+        // A fetch that goes on for ever, as of a server that sends without end; its own child would outlive it.
+        let fetch = "alias.endless=!head -c 30M /dev/zero > pack; echo $$ > pid; sleep 300 & wait";
+        let began = Instant::now();
+        let problem = git.run(&["-c", fetch, "endless"]).await.unwrap_err();
+        assert!(problem.what.contains("8.0 MB") || problem.what.contains("8 MB"), "{problem}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        let pid: i32 = std::fs::read_to_string(folder.path().join("pid")).unwrap_or_default().trim().parse().unwrap_or(0);
+        let is_alive =
+            || pid > 0 && std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        let limit = Instant::now() + Duration::from_secs(5);
+        while is_alive() && Instant::now() < limit {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!is_alive(), "nothing of it is left");
     }
 }
