@@ -37,6 +37,8 @@ pub struct Tools {
     /// Held while the edge is looked after: one at a time starts it.
     pub tending: Arc<tokio::sync::Mutex<()>>,
     pub reports: mpsc::Sender<Report>,
+    /// Shared by starts at work; a stop waits for those that began before it, so that it ends what they began.
+    pub starting: Arc<tokio::sync::RwLock<()>>,
 }
 
 /// Runs the agent of this host until nobody gives orders any more.
@@ -51,6 +53,7 @@ pub async fn run(settings: Settings, mut door: AgentDoor) {
         tending: Arc::default(),
         settings,
         reports: door.reports,
+        starting: Arc::default(),
     };
     let swept = Arc::clone(&tools.settings);
     // What a build of a killed engine left behind; one that still runs keeps its place.

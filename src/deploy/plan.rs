@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::strategies::recreate;
 use crate::model::{
     command::{DeployRequest, Overrides},
     fleet::{App, Fleet},
@@ -63,6 +64,9 @@ pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
     let from = app.and_then(|app| app.routed);
     let lines = lines(asked, &blueprint, app, fleet);
     let undo = match from {
+        Some(from) if recreates(asked, &blueprint, fleet) => {
+            format!("pilothouse rollback {} {from}: release {from} starts again in its place", asked.app)
+        }
         Some(from) => format!(
             "pilothouse rollback {} {from}: one routing change while release {from} is warm ({})",
             asked.app, blueprint.keep.warm
@@ -256,6 +260,11 @@ fn refuse_claimed(app: &AppId, blueprint: &Blueprint, fleet: &Fleet) -> Result<(
     Ok(())
 }
 
+/// Whether something must stop before the release can start.
+fn recreates(asked: &Asked<'_>, blueprint: &Blueprint, fleet: &Fleet) -> bool {
+    !recreate::in_the_way(fleet, asked.app, blueprint, &[]).is_empty()
+}
+
 fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fleet) -> Vec<PlanLine> {
     let mut lines = Vec::new();
     let mut line = |sign, what: String, why: String| lines.push(PlanLine { sign, what, why });
@@ -314,7 +323,17 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
     }
     if let Some(from) = app.and_then(|app| app.routed) {
         let running = app.map_or(0, |app| app.pool.len());
-        line(Sign::Remove, format!("{running} of release {from}"), format!("after {} warm, drained first", blueprint.keep.warm));
+        let recreates = recreates(asked, blueprint, fleet);
+        let when = if recreates { "drained".to_owned() } else { format!("after {} warm, drained", blueprint.keep.warm) };
+        line(Sign::Remove, format!("{running} of release {from}"), format!("{when} first"));
+        if recreates {
+            let what = blueprint
+                .processes
+                .iter()
+                .find_map(recreate::fixed_port)
+                .map_or("recreate".to_owned(), |port| format!("port {port} is fixed"));
+            line(Sign::Note, what, "the old instance stops before the new one starts; 503 with Retry-After meanwhile".to_owned());
+        }
     }
     line(Sign::Note, "dependencies".to_owned(), asked.checks.to_owned());
     lines

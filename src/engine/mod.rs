@@ -100,8 +100,9 @@ pub async fn run(
     let orders = Orders::new(hub.clone(), agent);
     let interrupts = Interrupts::default();
     let surveyed = observe(&hub, &supervisor, reports);
-    control(&settings, &hub, &supervisor, &orders, &interrupts, &surveyed);
-    publish_table(&supervisor, orders.clone(), surveyed);
+    let controllers = supervisor.part();
+    control(&settings, &hub, &controllers, &orders, &interrupts, &surveyed);
+    publish_table(&controllers, orders.clone(), surveyed);
 
     let (end, mut ends) = watch::channel(None);
     let feeds = Arc::new(AtomicUsize::new(0));
@@ -122,6 +123,8 @@ pub async fn run(
     let how = asked_to_end(&mut ends).await;
     tracing::info!(?how, "the engine ends");
     if how == api::End::Everything {
+        // Nobody may start again what ends.
+        controllers.end(ENDING).await;
         end_everything(&hub, &orders).await;
     }
     serving.cancel();
@@ -286,14 +289,17 @@ async fn end_when_idle(hub: Hub, feeds: Arc<AtomicUsize>, grace: Duration, end: 
 
 /// Ends every instance, then the edge. What is wanted stays journaled: the next engine brings it back.
 async fn end_everything(hub: &Hub, orders: &Orders) {
-    let instances = hub.look(|fleet| fleet.instances.keys().cloned().collect::<Vec<_>>()).await;
     let none = CancellationToken::new();
-    let stops = instances.into_iter().map(|instance| {
-        let key = Orders::key(DeploymentId(0), format!("end/{instance}"));
-        let (orders, none) = (orders.clone(), none.clone());
-        async move { orders.perform(&key, Work::Stop { instance }, &none).await }
-    });
-    futures_util::future::join_all(stops).await;
+    // The second time finds what a controller had begun to start as it was ended; else it has nothing to do.
+    for _ in 0..2 {
+        let instances = hub.look(|fleet| fleet.instances.keys().cloned().collect::<Vec<_>>()).await;
+        let stops = instances.into_iter().map(|instance| {
+            let key = Orders::key(DeploymentId(0), format!("end/{instance}"));
+            let (orders, none) = (orders.clone(), none.clone());
+            async move { orders.perform(&key, Work::Stop { instance }, &none).await }
+        });
+        futures_util::future::join_all(stops).await;
+    }
     let key = Orders::key(DeploymentId(0), "end/edge");
     orders.perform(&key, Work::StopEdge, &none).await;
     hub.observe(vec![Change::Alive]).await;

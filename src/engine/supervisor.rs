@@ -42,6 +42,11 @@ impl Supervisor {
         Self { hub, tracker: TaskTracker::new(), stop, next: Arc::new(AtomicU64::new(1)) }
     }
 
+    /// A part of the engine that may end before the rest, which it shares its board with.
+    pub fn part(&self) -> Self {
+        Self { tracker: TaskTracker::new(), stop: self.stop.child_token(), ..self.clone() }
+    }
+
     pub fn stop(&self) -> &CancellationToken {
         &self.stop
     }

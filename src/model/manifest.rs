@@ -242,6 +242,9 @@ pub enum Strategy {
     /// Stage all, prove, switch once, keep the old one warm.
     #[default]
     Rolling,
+    /// Stop the old one, start the new one in its place, prove; the old one starts again when that fails. Nothing serves
+    /// meanwhile. Done by itself where both would need the same fixed port.
+    Recreate,
 }
 
 /// What stays for a way back.

@@ -355,6 +355,55 @@ fn deployment_under_way(engine: &Engine) -> String {
     running.unwrap_or_else(|| panic!("no deployment is under way: {tasks:#}"))["deployment"].to_string()
 }
 
+#[test]
+fn a_build_that_writes_two_hundred_megabytes_is_kept_short_and_says_so() {
+    let (engine, app) = serving();
+    let app =
+        app.version("v2").build("yes 'a line of a chatty build tool, long enough to count' | head -c 200M; echo the-end").write();
+    engine.deploy_live(&app);
+    assert_eq!(engine.version("shop"), "v2");
+    let kept = disk_of(&engine.state().join("keepers")) + disk_of(&engine.state().join("releases"));
+    assert!(kept < 80 << 20, "{} MB are kept", kept >> 20);
+    let log = engine.cli(&["logs", "shop", "--build", "--tail", "5"]).stdout;
+    assert!(log.contains("the-end"), "the last lines are there: {log}");
+}
+
+/// Bytes that the files below `path` take.
+fn disk_of(path: &Path) -> u64 {
+    let Ok(meta) = fs::symlink_metadata(path) else { return 0 };
+    let below = fs::read_dir(path).map(|entries| entries.flatten().map(|entry| disk_of(&entry.path())).sum()).unwrap_or(0);
+    if meta.is_dir() { below } else { meta.len() }
+}
+
+#[test]
+fn a_disk_that_fills_up_in_a_build_fails_that_build_alone() {
+    let mut engine = Engine::absent();
+    let disk = engine.home().join("s");
+    let image = engine.home().join("disk.img");
+    fs::create_dir_all(&disk).expect("a folder");
+    let made = Command::new("sh")
+        .args(["-c", "truncate -s 300M \"$0\" && mkfs.ext4 -q -F \"$0\" && mount -o loop \"$0\" \"$1\""])
+        .args([&image, &disk])
+        .status();
+    if !has("the right to mount a disk image", "run as root, with e2fsprogs", made.is_ok_and(|status| status.success())) {
+        return;
+    }
+    let _disk = Mounted(disk.clone());
+    engine.run_engine();
+    let app = App::sample(engine.home(), "shop").tables("[build.limits]\ndisk = \"100M\"\n").write();
+    engine.deploy_live(&app);
+    let app = app.version("v2").build("head -c 500M /dev/zero > big").tables("[build.limits]\ndisk = \"250M\"\n").write();
+    let poll = engine.poll("shop");
+    let ran = engine.deploy(&app);
+    let text = ran.text().to_lowercase();
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(text.contains("disk") || text.contains("space"), "the cause is named: {ran}");
+    let seen = poll.stop();
+    assert!(seen.bad.is_empty(), "{seen:?}");
+    still_serves(&engine);
+    engine.power_off();
+}
+
 // ---- logs ----
 
 #[test]
@@ -482,6 +531,28 @@ fn a_reboot_amid_a_deployment_ends_it_as_asked() {
     engine.run_engine();
     engine.await_status("shop", "release 2 serves", |status| status["serving"]["release"] == 2);
     assert_eq!(engine.version("shop"), "v2");
+}
+
+#[test]
+fn what_was_ended_with_its_engine_stays_ended_and_comes_back_with_it() {
+    let mut engine = Engine::start();
+    engine.deploy_live(&App::sample(engine.home(), "shop").replicas(3).write());
+    engine.deploy_live(&App::sample(engine.home(), "other").replicas(3).write());
+    let ran = engine.json(&["engine", "stop", "--everything"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    until("the engine has ended", seconds(10), || engine.ended().is_some());
+    // At once, and after the time in which a controller would have started them again.
+    let from = Instant::now();
+    while from.elapsed() < Duration::from_millis(1500) {
+        assert_eq!(engine.processes(), Vec::new(), "after {:?}", from.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    engine.run_engine();
+    for app in ["shop", "other"] {
+        engine.await_status(app, "all three serve again", |status| {
+            status["serving"]["release"] == 1 && status["running"][0]["instances"] == 3
+        });
+    }
 }
 
 #[test]

@@ -343,6 +343,43 @@ fn kills(keys: Vec<(String, String)>) -> Vec<(String, String)> {
     faults.into_iter().map(|at| ("PILOTHOUSE_DIE_AT".to_owned(), at)).collect()
 }
 
+/// On a fixed port: a release, one that fails in its place, one that takes its place.
+const FIXED_PORT: &[(&str, Deed)] = &[
+    ("deploy v1", |engine| deploy_fixed(engine, "v1", false)),
+    ("deploy broken", |engine| deploy_fixed(engine, "v2", true)),
+    ("deploy v3", |engine| deploy_fixed(engine, "v3", false)),
+];
+
+fn deploy_fixed(engine: &Engine, version: &str, is_broken: bool) -> Vec<String> {
+    let known = engine.home().join("port");
+    let port = std::fs::read_to_string(&known).ok().and_then(|port| port.parse().ok()).unwrap_or_else(|| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        std::fs::write(&known, port.to_string()).expect("a file");
+        port
+    });
+    let app = App::sample(engine.home(), "shop").version(version).ready_within("2s");
+    let mut app = if is_broken { app.env("SAMPLE_UNHEALTHY", "1") } else { app };
+    app.port = Some(port);
+    words(&format!("deploy {}", app.write().path()))
+}
+
+#[test]
+fn an_engine_killed_while_a_fixed_port_changes_hands_ends_as_if_it_had_not_been() {
+    let (wanted, told) = tell(&[], FIXED_PORT).unwrap_or_else(|why| panic!("the uninterrupted run: {why}"));
+    assert_eq!((told.deaths, wanted.version.as_str()), (0, "\"v3\""), "{wanted:#?}");
+    // What the first deployment does is told by the story of all.
+    let keys =
+        told.journal.0.into_iter().filter(|(_, key)| !key.starts_with("1/") && !key.contains("fetch") && !key.contains("build"));
+    let at =
+        |(kind, key): (String, String)| format!("{key}:{}", if kind == "intent" { "after-intent" } else { "before-outcome" });
+    let faults: BTreeSet<String> = keys.map(at).collect();
+    assert!(faults.iter().any(|at| at.contains("/halt/")) && faults.iter().any(|at| at.contains("undo/halt/")), "{faults:?}");
+    let faults: Vec<(String, String)> = faults.into_iter().map(|at| ("PILOTHOUSE_DIE_AT".to_owned(), at)).collect();
+    println!("{} points", faults.len());
+    each_ends_as(&wanted, FIXED_PORT, &faults, true);
+}
+
 #[test]
 fn an_append_that_fails_stored_or_lost_changes_nothing() {
     let story = &STORY[..3];

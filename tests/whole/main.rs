@@ -4,7 +4,10 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "these tests stand outside: they run programs and wait")]
 
 mod bad_luck;
+mod builders;
+mod demo;
 mod deploy;
+mod fixed_port;
 mod kill_matrix;
 mod scenarios;
 mod support;

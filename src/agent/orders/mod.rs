@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Tools;
 use crate::model::{
+    manifest::Runtime,
     order::{Done, OrderKey, Outcome, Report, Work},
     source::Source,
 };
@@ -41,12 +42,20 @@ pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &
             }
             outcome => outcome,
         },
-        Work::Start(spec) => start::start(runtime, &spec, progress(tools, key), cancel).await,
+        Work::Start(spec) => {
+            // For a container its image may have to be pulled: nobody waits for that.
+            let is_prompt = spec.runtime == Runtime::Process;
+            let _starting = if is_prompt { Some(tools.starting.read().await) } else { None };
+            start::start(runtime, &spec, progress(tools, key), cancel).await
+        }
         Work::Await { instance, listens, within } => await_ready::await_ready(runtime, &instance, listens, within, cancel).await,
         Work::Route(table) => edge::route(tools, &table).await,
         Work::Prove(request) => edge::prove(tools, &request, cancel).await,
         Work::Drain { instances, within } => edge::drain(tools, &instances, within).await,
-        Work::Stop { instance } => stop::stop(runtime, &instance).await,
+        Work::Stop { instance } => {
+            drop(tools.starting.write().await);
+            stop::stop(runtime, &instance).await
+        }
         Work::StopEdge => edge::stop(tools).await,
         Work::Prune(prune) => {
             let pruned = prune::prune(&tools.settings, &prune).await;

@@ -41,7 +41,7 @@ pub fn work(what: &What, deployment: &Deployment, fleet: &Fleet, env: &Env, gene
         What::ProvePool { process } => proof(deployment, fleet, process, Door::Pool),
         What::ProvePublic { process } => proof(deployment, fleet, process, Door::Public),
         What::Drain { instances } => Ok(Work::Drain { instances: instances.clone(), within: drain_limit(fleet, instances) }),
-        What::Stop { instance } => Ok(Work::Stop { instance: instance.clone() }),
+        What::Stop { instance } | What::Halt { instance } => Ok(Work::Stop { instance: instance.clone() }),
         What::PruneApp => Ok(Work::Prune(prune_app(app, fleet))),
     }
 }

@@ -1,5 +1,6 @@
 //! Ways from one release to the next: what to do next in a situation.
 
+pub mod recreate;
 pub mod retire;
 pub mod rolling;
 #[cfg(test)]
@@ -20,6 +21,8 @@ pub struct Situation<'a> {
     pub blueprint: Option<&'a Blueprint>,
     /// All instances of the app.
     pub instances: &'a [InstanceId],
+    /// Those of them that must stop before the new ones start.
+    pub in_the_way: &'a [InstanceId],
 }
 
 /// What to do next.
@@ -68,6 +71,10 @@ pub enum What {
     Stop {
         instance: InstanceId,
     },
+    /// Out of routing, drained, stopped; it may be started again.
+    Halt {
+        instance: InstanceId,
+    },
     /// Everything that the app left on disk goes.
     PruneApp,
 }
@@ -88,10 +95,21 @@ pub const SHIFT: &str = "route/serving";
 /// Name of the step after which the edge knows the new pool, at weight 0.
 pub const STAGE: &str = "route/staged";
 
+/// What the names of steps begin with that stop an instance for its successor.
+pub const HALT: &str = "halt/";
+
+/// The instance that a step halts.
+pub fn halted_by(step: &str) -> Option<InstanceId> {
+    step.strip_prefix(HALT).map(|instance| InstanceId(instance.to_owned()))
+}
+
 /// The strategy for a deployment.
 pub fn of(deployment: &Deployment, blueprint: Option<&Blueprint>) -> &'static dyn Strategy {
+    let has_fixed_port = |blueprint: &Blueprint| blueprint.processes.iter().any(|plan| recreate::fixed_port(plan).is_some());
     match (deployment.aim, blueprint.map(|blueprint| blueprint.strategy)) {
         (Aim::Stop | Aim::Remove, _) => &retire::Retire,
+        (_, Some(manifest::Strategy::Recreate)) => &recreate::Recreate,
+        (_, Some(manifest::Strategy::Rolling)) if blueprint.is_some_and(has_fixed_port) => &recreate::Recreate,
         (_, None | Some(manifest::Strategy::Rolling)) => &rolling::Rolling,
     }
 }

@@ -34,9 +34,16 @@ impl Strategy for Rolling {
             Phase::Releasing => Move::Enter(Phase::Shifting),
             Phase::Shifting | Phase::Holding => shift(deployment, situation.blueprint),
             Phase::Finalising => Move::End(Phase::Live, None),
-            Phase::Aborting => undo(deployment, |step| step.starts_with("start/") || step == SHIFT || step == STAGE),
+            Phase::Aborting => undo(deployment, Self::has_undo),
             over => Move::End(over, deployment.cause.clone()),
         }
+    }
+}
+
+impl Rolling {
+    /// Whether a step has an effect that can be taken back.
+    pub(super) fn has_undo(step: &str) -> bool {
+        step.starts_with("start/") || step == SHIFT || step == STAGE
     }
 }
 

@@ -92,9 +92,15 @@ struct Story {
     undone: Vec<String>,
 }
 
-fn run(mut deployment: Deployment, routed: bool, luck: &Luck) -> Story {
-    let blueprint = blueprint(routed);
+fn run(deployment: Deployment, routed: bool, luck: &Luck) -> Story {
+    run_by(Strategy::Rolling, deployment, routed, luck)
+}
+
+fn run_by(strategy: Strategy, mut deployment: Deployment, routed: bool, luck: &Luck) -> Story {
+    let blueprint = Blueprint { strategy, ..blueprint(routed) };
     let instances = deployment.pool.clone();
+    let old = InstanceId::of(&deployment.app, ReleaseId(1), 0);
+    let replaced = if deployment.from.is_some() { vec![old] } else { Vec::new() };
     let (mut phases, mut done, mut undone) = (vec![], vec![], vec![]);
     for turn in 0..100 {
         if let Some((at, by)) = luck.ended
@@ -102,7 +108,11 @@ fn run(mut deployment: Deployment, routed: bool, luck: &Luck) -> Story {
         {
             deployment.asked_end = Some(by);
         }
-        let situation = Situation { deployment: &deployment, blueprint: Some(&blueprint), instances: &instances };
+        // What was halted is not wanted any more.
+        let is_wanted = |id: &&InstanceId| deployment.step(&format!("halt/{id}")).is_none();
+        let replaced: Vec<InstanceId> = replaced.iter().filter(is_wanted).cloned().collect();
+        let situation =
+            Situation { deployment: &deployment, blueprint: Some(&blueprint), instances: &instances, in_the_way: &replaced };
         match of(&deployment, Some(&blueprint)).next(&situation) {
             Move::Enter(phase) => {
                 assert!(deployment.phase.may_become(phase), "{:?} became {phase:?}", deployment.phase);
@@ -200,6 +210,32 @@ fn a_failed_proof_takes_the_routing_back_first_and_then_the_instances() {
 }
 
 #[test]
+fn with_a_fixed_port_the_old_one_stops_before_the_new_one_starts() {
+    let story = run_by(Strategy::Recreate, deployment(Aim::Deploy, Some(1)), true, &Luck::default());
+    assert_eq!(story.end, Phase::Live);
+    assert_eq!(story.done[..4], ["fetch", "build", "halt/shop-1-a", "start/web/shop-2-a"]);
+}
+
+#[test]
+fn what_was_stopped_for_a_release_that_fails_starts_again_once_that_is_gone() {
+    let last = Luck { fails: Some(8), ..Luck::default() };
+    let story = run_by(Strategy::Recreate, deployment(Aim::Deploy, Some(1)), true, &last);
+    assert_eq!(story.end, Phase::Reverted);
+    assert_eq!(story.undone, ["route/staged", "start/web/shop-2-b", "start/web/shop-2-a", "halt/shop-1-a"]);
+}
+
+#[test]
+fn a_stop_that_was_begun_before_a_crash_is_done_again() {
+    let mut crashed = deployment(Aim::Deploy, Some(1));
+    crashed.phase = Phase::Staging;
+    crashed.steps = vec![step("halt/shop-1-a", StepState::Started)];
+    let blueprint = Blueprint { strategy: Strategy::Recreate, ..blueprint(true) };
+    let situation = Situation { deployment: &crashed, blueprint: Some(&blueprint), instances: &[], in_the_way: &[] };
+    let Move::Do(deeds) = of(&crashed, Some(&blueprint)).next(&situation) else { panic!("nothing is done") };
+    assert_eq!(deeds.iter().map(|deed| deed.step.as_str()).collect::<Vec<_>>(), ["halt/shop-1-a"]);
+}
+
+#[test]
 fn an_undo_that_fails_is_stuck_and_says_so() {
     let luck = Luck { fails: Some(9), undo_fails: true, ..Luck::default() };
     assert_eq!(run(deployment(Aim::Deploy, Some(1)), true, &luck).end, Phase::Stuck);
@@ -219,9 +255,12 @@ proptest! {
         ended in proptest::option::of((0_usize..25, prop_oneof![Just(EndedBy::Cancel), Just(EndedBy::Supersede)])),
         had_release in any::<bool>(),
         routed in any::<bool>(),
+        strategy in prop_oneof![Just(Strategy::Rolling), Just(Strategy::Recreate)],
     ) {
         let luck = Luck { fails, ended, undo_fails: false };
-        let story = run(deployment(Aim::Deploy, had_release.then_some(1)), routed, &luck);
+        let story = run_by(strategy, deployment(Aim::Deploy, had_release.then_some(1)), routed, &luck);
+        let halted: Vec<_> = story.done.iter().filter(|step| step.starts_with("halt/")).collect();
+        prop_assert!(story.end == Phase::Live || halted.iter().all(|step| story.undone.contains(step)), "the old one is back");
         let started: Vec<_> = story.done.iter().filter(|step| step.starts_with("start/")).collect();
         match story.end {
             Phase::Live => prop_assert!(story.undone.is_empty()),

@@ -1,5 +1,6 @@
 //! Deployments: asks the strategy, journals, sends orders. It makes no choice of its own.
 
+mod halt;
 mod intent;
 mod lost;
 mod outcome;
@@ -25,7 +26,7 @@ use crate::{
     deploy::{
         ports::{Gate, Placer, Verdict},
         steps,
-        strategies::{self, Deed, Move, Situation, What},
+        strategies::{self, Deed, Move, Situation, What, recreate},
     },
     model::{
         change::Change,
@@ -101,11 +102,19 @@ impl Deployments {
                 self.judge(&deployment).await?;
             }
             let app = deployment.app.clone();
-            let instances = self.hub.look(move |fleet| all_instances(fleet, &app)).await;
-            let situation = Situation { deployment: &deployment, blueprint: blueprint.as_ref(), instances: &instances };
-            match strategies::of(&deployment, blueprint.as_ref()).next(&situation) {
+            let (pool, new) = (deployment.pool.clone(), blueprint.clone());
+            let (instances, in_the_way) = self
+                .hub
+                .look(move |fleet| {
+                    let in_the_way = new.map(|new| recreate::in_the_way(fleet, &app, &new, &pool));
+                    (all_instances(fleet, &app), in_the_way.unwrap_or_default())
+                })
+                .await;
+            let blueprint = blueprint.as_ref();
+            let situation = Situation { deployment: &deployment, blueprint, instances: &instances, in_the_way: &in_the_way };
+            match strategies::of(&deployment, blueprint).next(&situation) {
                 Move::Enter(phase) => {
-                    let limit = limit(phase, blueprint.as_ref());
+                    let limit = limit(phase, blueprint);
                     deadline = Instant::now() + limit.duration();
                     self.enter(id, phase, limit).await?;
                 }
@@ -234,6 +243,7 @@ impl Deployments {
         self.hub.commit(Mark::Intent(key.clone()), move |fleet| intent::of_step(fleet, id, &wanted, remaining)).await?;
         let outcome = match &deed.what {
             What::Table => self.orders.route(&key, cancel).await,
+            What::Halt { instance } => self.halt(&key, instance, cancel).await,
             what => match self.work(id, what).await {
                 Ok(work) => self.orders.perform(&key, work, cancel).await,
                 Err(problem) => Outcome::Failed(problem),
@@ -369,7 +379,10 @@ fn limit(phase: Phase, blueprint: Option<&Blueprint>) -> Millis {
     let asked = match phase {
         Phase::Building => blueprint.limits.time.0 + 60_000,
         // Started and ready, then proved through the pool.
-        Phase::Staging => longest(|process| process.ready.within.0) * 2 + 30_000,
+        Phase::Staging => {
+            let halting = longest(|process| process.stop.drain.0 + process.stop.kill.0);
+            longest(|process| process.ready.within.0) * 2 + 30_000 + halting
+        }
         Phase::Aborting | Phase::Finalising => longest(|process| process.stop.drain.0 + process.stop.kill.0) + 60_000,
         _ => 0,
     };

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::clock,
-    deploy::steps,
+    deploy::{steps, strategies::HALT},
     model::{
         change::Change,
         deployment::{Aim, Deployment, Phase},
@@ -94,7 +94,8 @@ fn need(fleet: &Fleet, id: &AppId) -> Need {
         |instance: &Instance| active.is_some_and(|active| active.starts.iter().any(|(_, started)| *started == instance.id));
     let is_retiring = active.is_some_and(|active| matches!(active.aim, Aim::Stop | Aim::Remove));
     let lost = |instance: &&Instance| {
-        instance.wanted && app.pool.contains(&instance.id) && !instance.state.is_alive() && !is_staged(instance)
+        let is_of_deployment = is_staged(instance) || is_halted(active, instance);
+        instance.wanted && app.pool.contains(&instance.id) && !instance.state.is_alive() && !is_of_deployment
     };
     if app.desired == Desired::Running
         && !is_retiring
@@ -121,9 +122,17 @@ fn need(fleet: &Fleet, id: &AppId) -> Need {
     Need::Nothing
 }
 
+/// Whether an instance was stopped for its successor: the deployment starts it again when that one fails.
+fn is_halted(active: Option<&Deployment>, instance: &Instance) -> bool {
+    active.is_some_and(|active| active.step(&format!("{HALT}{}", instance.id)).is_some())
+}
+
 /// Whether an instance serves, is about to, or is kept warm.
 fn is_needed(app: &App, active: Option<&Deployment>, instance: &Instance) -> bool {
     if !instance.wanted {
+        if is_halted(active, instance) {
+            return true;
+        }
         // Its undo or stop was journaled; the deployment that did so finishes it unless it is over.
         return active.is_some_and(|active| active.phase == Phase::Aborting && active.release == instance.release);
     }

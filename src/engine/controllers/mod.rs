@@ -77,7 +77,10 @@ pub async fn schedule(controller: Arc<dyn Controller>, hub: Hub, supervisor: Sup
                 Err(error) => return Err(Problem::internal(format!("{} broke: {error}", controller.name()))),
             },
             () = tokio::time::sleep_until(due) => {}
-            () = supervisor.stop().cancelled() => return Ok(()),
+            () = supervisor.stop().cancelled() => {
+                runs.shutdown().await;
+                return Ok(());
+            }
         }
     }
 }

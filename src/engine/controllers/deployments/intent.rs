@@ -2,7 +2,7 @@
 
 use crate::{
     config::clock,
-    deploy::strategies::{Deed, What},
+    deploy::strategies::{Deed, What, halted_by},
     model::{
         change::Change,
         deployment::{Deployment, Step, StepState},
@@ -50,7 +50,7 @@ pub(super) fn of_step(fleet: &Fleet, id: DeploymentId, deed: &Deed, remaining: M
             let release = fleet.release(&deployment.app, deployment.release);
             changes.push(Change::Instance(new_instance(deployment, release, process, instance)));
         }
-        What::Stop { instance } => {
+        What::Stop { instance } | What::Halt { instance } => {
             if let Some(known) = fleet.instances.get(instance) {
                 changes.push(Change::Instance(Instance { wanted: false, ..known.clone() }));
             }
@@ -90,6 +90,9 @@ pub(super) fn of_undo(fleet: &Fleet, id: DeploymentId, name: &str, remaining: Mi
     })?];
     if let Some(known) = super::undo::started_by(name).and_then(|instance| fleet.instances.get(&instance)) {
         changes.push(Change::Instance(Instance { wanted: false, ..known.clone() }));
+    }
+    if let Some(known) = halted_by(name).and_then(|instance| fleet.instances.get(&instance)) {
+        changes.push(Change::Instance(Instance { wanted: true, ..known.clone() }));
     }
     Ok((changes, ()))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::clock,
-    deploy::strategies::{Deed, What},
+    deploy::strategies::{Deed, HALT, What},
     model::{
         change::Change,
         deployment::{Aim, Deployment, Phase, StepState},
@@ -195,7 +195,10 @@ fn live(fleet: &Fleet, app: &App, deployment: &Deployment) -> Vec<Change> {
             _ => app.replicas,
         },
         url,
-        warm: replaced.map(|release| (release, kept_until)),
+        // What was stopped first is not warm.
+        warm: replaced
+            .filter(|_| !deployment.steps.iter().any(|step| step.name.starts_with(HALT)))
+            .map(|release| (release, kept_until)),
         ..app.clone()
     }));
     if release.proved_at.is_none() {

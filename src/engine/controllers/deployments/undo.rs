@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{super::orders::Orders, Deployments, intent, outcome};
 use crate::{
-    deploy::steps,
+    deploy::{steps, strategies},
     engine::journal::Mark,
     model::{
         ids::{DeploymentId, InstanceId},
@@ -37,6 +37,9 @@ impl Deployments {
     }
 
     async fn undo_effect(&self, key: &OrderKey, name: &str, cancel: &CancellationToken) -> Outcome {
+        if let Some(instance) = strategies::halted_by(name) {
+            return self.start_again(key, &instance, cancel).await;
+        }
         let Some(instance) = started_by(name) else { return self.orders.route(key, cancel).await };
         // It may have answered requests; let those in flight end before it goes.
         let drained = vec![instance.clone()];
