@@ -382,7 +382,7 @@ fn a_disk_that_fills_up_in_a_build_fails_that_build_alone() {
     let image = engine.home().join("disk.img");
     fs::create_dir_all(&disk).expect("a folder");
     let made = Command::new("sh")
-        .args(["-c", "truncate -s 300M \"$0\" && mkfs.ext4 -q -F \"$0\" && mount -o loop \"$0\" \"$1\""])
+        .args(["-c", "truncate -s 500M \"$0\" && mkfs.ext4 -q -F \"$0\" && mount -o loop \"$0\" \"$1\""])
         .args([&image, &disk])
         .status();
     if !has("the right to mount a disk image", "run as root, with e2fsprogs", made.is_ok_and(|status| status.success())) {
@@ -392,7 +392,7 @@ fn a_disk_that_fills_up_in_a_build_fails_that_build_alone() {
     engine.run_engine();
     let app = App::sample(engine.home(), "shop").tables("[build.limits]\ndisk = \"100M\"\n").write();
     engine.deploy_live(&app);
-    let app = app.version("v2").build("head -c 500M /dev/zero > big").tables("[build.limits]\ndisk = \"250M\"\n").write();
+    let app = app.version("v2").build("head -c 900M /dev/zero > big").tables("[build.limits]\ndisk = \"2G\"\n").write();
     let poll = engine.poll("shop");
     let ran = engine.deploy(&app);
     let text = ran.text().to_lowercase();
