@@ -168,7 +168,9 @@ fn show(context: &Context<'_>, document: Document) {
     output.line(&format!("● engine {version} runs for {uptime} (pid {})", document.pid.unwrap_or_default()));
     output.line(&format!("{}{}", label("state"), document.state_dir));
     output.line(&format!("{}{}", label("socket"), document.socket));
-    let edge = if document.edge.up { document.edge.http.join(", ") } else { "not up".to_owned() };
+    let secure = document.edge.https.iter().map(|address| format!("{address} (https)"));
+    let listeners: Vec<String> = document.edge.http.iter().cloned().chain(secure).collect();
+    let edge = if document.edge.up { listeners.join(", ") } else { "not up".to_owned() };
     output.line(&format!("{}{edge}", label("edge")));
     if let Some(problem) = &document.degraded {
         output.explain(problem);

@@ -45,7 +45,12 @@ pub fn environment() -> Environment {
 
 /// As `load`, in a given environment.
 pub fn load_from(flags: &Flags, environment: &Environment) -> Result<Settings, Problem> {
-    let config = config(flags, environment)?;
+    let mut config = config(flags, environment)?;
+    // The edge reads them in a folder of its own.
+    for files in &mut config.edge.certificates {
+        files.cert = absolute(&files.cert)?;
+        files.key = absolute(&files.key)?;
+    }
     let root = match flags.state.clone().or_else(|| variable(environment, "PILOTHOUSE_STATE").map(PathBuf::from)) {
         Some(root) => root,
         None => state_home(environment)?.join("pilothouse"),

@@ -26,6 +26,17 @@ pub struct EdgeSettings {
     /// Addresses for plain HTTP. Empty: the first free port from 8080 on 127.0.0.1 and, where there is one, on `[::1]`.
     #[schemars(with = "Vec<String>")]
     pub http: Vec<SocketAddr>,
+    /// Addresses for HTTPS, by HTTP/1.1 and HTTP/2. Default: none.
+    #[schemars(with = "Vec<String>")]
+    pub https: Vec<SocketAddr>,
+    /// PEM files of certificates, each `{ cert = "FILE", key = "FILE" }` or `"CERT:KEY"`; chosen by name, the first one for
+    /// other names. Changed files are read within a second.
+    #[schemars(with = "Vec<String>")]
+    pub certificates: Vec<CertificateFiles>,
+    /// Plain HTTP leads to HTTPS (308) where a certificate is for the host. Default `false`.
+    pub redirect: bool,
+    /// Browsers are told to use HTTPS alone for so long (`Strict-Transport-Security`). Default `0s`: they are not.
+    pub hsts: Millis,
     /// Threads that serve; 0: one per core.
     pub threads: usize,
     /// Longest wait for a request's head from a client. Default `10s`.
@@ -46,6 +57,10 @@ impl Default for EdgeSettings {
     fn default() -> Self {
         Self {
             http: Vec::new(),
+            https: Vec::new(),
+            certificates: Vec::new(),
+            redirect: false,
+            hsts: Millis(0),
             threads: 0,
             header_timeout: Millis::seconds(10),
             idle_timeout: Millis::seconds(60),
@@ -54,6 +69,50 @@ impl Default for EdgeSettings {
             trusted_proxies: Vec::new(),
             domain: String::new(),
         }
+    }
+}
+
+/// The two PEM files of a certificate, which may be the same one. In text: `CERT:KEY`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "FilesWritten", into = "String")]
+pub struct CertificateFiles {
+    /// The certificate, then those between it and its root.
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FilesWritten {
+    Text(String),
+    Table { cert: PathBuf, key: PathBuf },
+}
+
+impl TryFrom<FilesWritten> for CertificateFiles {
+    type Error = String;
+
+    fn try_from(written: FilesWritten) -> Result<Self, String> {
+        let files = match written {
+            FilesWritten::Table { cert, key } => Self { cert, key },
+            FilesWritten::Text(text) => {
+                let (cert, key) = text.split_once(':').unwrap_or((&text, &text));
+                Self { cert: cert.into(), key: key.into() }
+            }
+        };
+        for path in [&files.cert, &files.key] {
+            // It must stand in an environment variable as well.
+            if path.as_os_str().is_empty() || path.to_string_lossy().contains([':', ',']) {
+                let shown = path.display();
+                return Err(format!("`{shown}` cannot be a certificate's file; try: CERT:KEY, both without `:` and `,`"));
+            }
+        }
+        Ok(files)
+    }
+}
+
+impl From<CertificateFiles> for String {
+    fn from(files: CertificateFiles) -> Self {
+        format!("{}:{}", files.cert.display(), files.key.display())
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     drain, prove, table,
+    tls::Tls,
     worker::{Edge, Worker},
 };
 use crate::{
@@ -62,8 +63,9 @@ fn status(edge: &Edge) -> EdgeStatus {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         http: edge.http.clone(),
-        https: Vec::new(),
-        names: Vec::new(),
+        https: edge.https.clone(),
+        names: edge.tls.as_ref().map(Tls::names).unwrap_or_default(),
+        troubles: edge.tls.as_ref().map(Tls::troubles).unwrap_or_default(),
         domain: edge.domain.clone(),
         generation: edge.live.load().table.generation,
         started_at: edge.started_at,

@@ -47,6 +47,8 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 pub(super) struct Asker {
     /// Address of the connection's other end.
     pub address: HeaderValue,
+    /// `http` or `https`.
+    pub scheme: HeaderValue,
     /// Whether it is a proxy whose word about its own client is taken.
     pub is_trusted: bool,
 }
@@ -62,13 +64,13 @@ pub(super) fn prepare_request(headers: &mut HeaderMap, asker: &Asker, host: Head
             None => Ok(asker.address.clone()),
         };
         headers.insert(FORWARDED_FOR, chain.unwrap_or_else(|_| asker.address.clone()));
-        headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+        headers.entry(FORWARDED_PROTO).or_insert_with(|| asker.scheme.clone());
         headers.entry(FORWARDED_HOST).or_insert(host);
     } else {
         headers.remove(FORWARDED);
         headers.remove(REAL_IP);
         headers.insert(FORWARDED_FOR, asker.address.clone());
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(FORWARDED_PROTO, asker.scheme.clone());
         headers.insert(FORWARDED_HOST, host);
     }
     headers.insert(REQUEST_ID, id);
@@ -132,7 +134,8 @@ mod tests {
 
     fn prepared(pairs: &[(&'static str, &'static str)], is_trusted: bool) -> HeaderMap {
         let mut headers = headers(pairs);
-        let asker = Asker { address: HeaderValue::from_static("10.0.0.9"), is_trusted };
+        let scheme = HeaderValue::from_static("http");
+        let asker = Asker { address: HeaderValue::from_static("10.0.0.9"), scheme, is_trusted };
         prepare_request(&mut headers, &asker, HeaderValue::from_static("shop.localhost"), HeaderValue::from_static("id"));
         headers
     }

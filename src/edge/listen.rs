@@ -8,17 +8,15 @@ use std::{
     time::Duration,
 };
 
-use hyper::{header::HeaderValue, server::conn::http1::Builder, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::{
-    forward::{self, Client},
+    converse::{self, Conversation},
+    forward::Client,
     headers::Asker,
-    pool::BUFFER,
-    socket::Watched,
     table,
     watch::Watch,
     worker::{Edge, Worker, spawn},
@@ -42,21 +40,38 @@ struct Chosen {
 }
 
 /// Listening sockets: of each address one per thread.
+#[derive(Default)]
 pub(super) struct Listeners {
     pub addresses: Vec<SocketAddr>,
     pub per_thread: Vec<Vec<TcpListener>>,
 }
 
-/// Opens the public listeners: those that were chosen at the last start with the same settings, else new ones.
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    Secure,
+}
+
+/// Opens the listeners for HTTPS; without an address there is none.
+pub(super) fn open_secure(asked: &[SocketAddr], threads: usize, folder: &Path) -> Result<Listeners, Problem> {
+    if asked.is_empty() { Ok(Listeners::default()) } else { open_known(asked, threads, &folder.join("ports-https.json")) }
+}
+
+/// Opens the listeners for plain HTTP.
 pub(super) fn open(asked: &[SocketAddr], threads: usize, folder: &Path) -> Result<Listeners, Problem> {
-    let file = folder.join("ports.json");
+    open_known(asked, threads, &folder.join("ports.json"))
+}
+
+/// Those that were chosen at the last start with the same settings, else new ones.
+fn open_known(asked: &[SocketAddr], threads: usize, file: &Path) -> Result<Listeners, Problem> {
     let known: Option<Chosen> = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let addresses = match known.filter(|known| known.asked == asked && !known.http.is_empty()) {
         Some(known) => known.http,
-        None if asked.is_empty() => return remember(&file, asked, first_free(threads)?),
+        None if asked.is_empty() => return remember(file, asked, first_free(threads)?),
         None => asked.to_vec(),
     };
-    remember(&file, asked, wait_for(&addresses, threads)?)
+    remember(file, asked, wait_for(&addresses, threads)?)
 }
 
 fn remember(file: &Path, asked: &[SocketAddr], listeners: Listeners) -> Result<Listeners, Problem> {
@@ -165,7 +180,7 @@ impl Drop for Seat {
 }
 
 /// Takes connections until the edge stops.
-pub(super) async fn accept(worker: Arc<Worker>, listener: TcpListener) {
+pub(super) async fn accept(worker: Arc<Worker>, listener: TcpListener, kind: Kind) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     let stop = worker.edge.stop.clone();
     loop {
@@ -174,25 +189,27 @@ pub(super) async fn accept(worker: Arc<Worker>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, from)) => greet(&worker, socket, from.ip()),
+            Ok((socket, from)) => greet(&worker, socket, from.ip(), kind),
             // Out of descriptors, most likely: some must be closed first.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
     // What the system has accepted already would be reset by closing the listener.
     while let Ok(Ok((socket, from))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-        greet(&worker, socket, from.ip());
+        greet(&worker, socket, from.ip(), kind);
     }
 }
 
-fn greet(worker: &Arc<Worker>, socket: TcpStream, ip: IpAddr) {
+fn greet(worker: &Arc<Worker>, socket: TcpStream, ip: IpAddr, kind: Kind) {
     const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 28\r\n\
         Retry-After: 1\r\nConnection: close\r\n\r\ntoo many connections are open";
     let edge = &worker.edge;
     let seat = Seat::take(edge);
     if edge.clients.load(SeqCst) > edge.limits.connections {
         // As far as it goes at once; then it is closed.
-        let _ = socket.try_write(FULL);
+        if kind == Kind::Plain {
+            let _ = socket.try_write(FULL);
+        }
         return;
     }
     // Small answers must not wait for an acknowledgement; a socket that refuses this is closed already.
@@ -201,24 +218,19 @@ fn greet(worker: &Arc<Worker>, socket: TcpStream, ip: IpAddr) {
     watch.read_by(edge.clock.now() + edge.limits.header_us);
     let ip = ip.to_canonical();
     let address = HeaderValue::from_str(&ip.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-    let asker = Asker { address, is_trusted: edge.trusted.contains(&ip) };
+    let scheme = HeaderValue::from_static(if kind == Kind::Plain { "http" } else { "https" });
+    let asker = Asker { address, scheme, is_trusted: edge.trusted.contains(&ip) };
     let client = Arc::new(Client { ip, asker, watch: Arc::clone(&watch) });
     let watched = worker.watches.add(Arc::clone(&watch));
-    let limits = edge.limits;
-    let (clock, head_us, stall_us) = (edge.clock, limits.header_us, limits.idle_us);
-    let io = Watched { tcp: socket, watch: Arc::clone(&watch), clock, head_us, stall_us };
     let owner = Arc::clone(worker);
     let task = spawn(async move {
         let _unwatched = Unwatched { worker: &owner, watched };
         let _seat = seat;
-        let service = service_fn(|request| {
-            let answer = forward::serve(Arc::clone(&owner), Arc::clone(&client), request);
-            async { Ok::<_, std::convert::Infallible>(answer.await) }
-        });
-        // Time limits are the watch's; a client that breaks off is no event.
-        let mut http = Builder::new();
-        http.header_read_timeout(None).max_buf_size(BUFFER);
-        drop(http.serve_connection(TokioIo::new(io), service).with_upgrades().await);
+        let conversation = Conversation { worker: Arc::clone(&owner), client };
+        match kind {
+            Kind::Plain => converse::plain(conversation, socket).await,
+            Kind::Secure => converse::secure(conversation, socket).await,
+        }
     });
     watch.owned_by(task);
 }

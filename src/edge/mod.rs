@@ -9,31 +9,37 @@ mod answer_head;
 mod ask;
 mod backend;
 mod balance;
+mod begun;
 mod body;
 mod check;
 mod chunked;
 mod connection;
 mod content_type;
 mod control;
+mod converse;
 mod counters;
 mod download;
 mod drain;
 mod exchange;
 mod forward;
 mod headers;
+mod http2;
 mod latency;
 mod listen;
 mod passage;
 mod pool;
 mod prove;
 mod range;
+mod redirect;
 mod routes;
 mod served;
 mod site;
 mod socket;
 mod table;
+mod tls;
 mod tunnel;
 mod upload;
+mod validity;
 mod watch;
 mod worker;
 
@@ -63,6 +69,8 @@ use crate::{
     wire::{self, edge::EdgeStart},
 };
 use access::AccessLog;
+use listen::Kind;
+use tls::Tls;
 use worker::{Edge, Limits, Worker, spawn};
 
 /// Longest time that requests in flight get when the edge ends.
@@ -109,16 +117,20 @@ pub fn run(settings: Settings) -> Result<(), Problem> {
     // First of all: it tells whether another edge runs here.
     let door = control.block_on(async { wire::http::bind(&state.edge_socket()) }).map_err(|error| door_taken(&state, &error))?;
     let serving = if config.threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { config.threads };
-    let listeners = listen::open(&config.http, serving, &state.edge())?;
+    let plain = listen::open(&config.http, serving, &state.edge())?;
+    let secure = listen::open_secure(&config.https, serving, &state.edge())?;
     let lost = Arc::new(AtomicU64::new(0));
     let (log, writer) = access::writer(state.edge().join("access.log"), Arc::clone(&lost))
         .map_err(|error| Problem::unavailable(format!("cannot write the access log: {error}")).at(shown(&state)))?;
-    let edge = Arc::new(edge(state, &config, listeners.addresses, serving + 1, lost)?);
+    let edge = Arc::new(edge(state, &config, (plain.addresses, secure.addresses), serving + 1, lost)?);
     table::restore(&edge)?;
     let mut threads = Vec::new();
-    for (index, sockets) in listeners.per_thread.into_iter().enumerate() {
+    let mut secure = secure.per_thread.into_iter();
+    for (index, plain) in plain.per_thread.into_iter().enumerate() {
         let worker = worker(index, &edge, &log)?;
-        threads.push(serve(worker, sockets)?);
+        let plain = plain.into_iter().map(|socket| (Kind::Plain, socket));
+        let secure = secure.next().unwrap_or_default().into_iter().map(|socket| (Kind::Secure, socket));
+        threads.push(serve(worker, plain.chain(secure).collect())?);
     }
     let own = worker(serving, &edge, &log)?;
     drop(log);
@@ -153,7 +165,7 @@ fn door_taken(state: &StateDir, error: &std::io::Error) -> Problem {
 fn edge(
     state: StateDir,
     config: &EdgeSettings,
-    http: Vec<std::net::SocketAddr>,
+    (http, https): (Vec<std::net::SocketAddr>, Vec<std::net::SocketAddr>),
     threads: usize,
     log_lines_lost: Arc<AtomicU64>,
 ) -> Result<Edge, Problem> {
@@ -171,6 +183,10 @@ fn edge(
         clock: watch::Clock::start(),
         started_at: clock::now(),
         http,
+        https,
+        tls: Tls::new(config)?,
+        redirects: config.redirect,
+        hsts: hsts(config),
         threads,
         domain: config.domain.clone(),
         live: arc_swap::ArcSwap::default(),
@@ -186,6 +202,12 @@ fn edge(
     })
 }
 
+/// `max-age` in seconds (RFC 6797 §6.1); absent when it is not wanted.
+fn hsts(config: &EdgeSettings) -> Option<hyper::header::HeaderValue> {
+    let seconds = config.hsts.0 / 1000;
+    (seconds > 0).then(|| hyper::header::HeaderValue::from_str(&format!("max-age={seconds}")).ok()).flatten()
+}
+
 fn worker(index: usize, edge: &Arc<Edge>, log: &SyncSender<Vec<u8>>) -> Result<Arc<Worker>, Problem> {
     let seed = getrandom::u64().map_err(|error| Problem::internal(format!("the system gives no randomness: {error}")))?;
     let log = AccessLog::new(log.clone(), Arc::clone(&edge.log_lines_lost));
@@ -193,13 +215,14 @@ fn worker(index: usize, edge: &Arc<Edge>, log: &SyncSender<Vec<u8>>) -> Result<A
 }
 
 /// Starts a thread that serves clients until the edge stops and they are done.
-fn serve(worker: Arc<Worker>, sockets: Vec<TcpListener>) -> Result<std::thread::JoinHandle<()>, Problem> {
+fn serve(worker: Arc<Worker>, sockets: Vec<(Kind, TcpListener)>) -> Result<std::thread::JoinHandle<()>, Problem> {
     let runtime = runtime()?;
     let name = format!("edge-{}", worker.index);
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         runtime.block_on(async {
             let tending = spawn(Arc::clone(&worker).tend());
-            futures_util::future::join_all(sockets.into_iter().map(|socket| listen::accept(Arc::clone(&worker), socket))).await;
+            let accepting = sockets.into_iter().map(|(kind, socket)| listen::accept(Arc::clone(&worker), socket, kind));
+            futures_util::future::join_all(accepting).await;
             finish(&worker).await;
             tending.abort();
         });
@@ -229,6 +252,7 @@ async fn rule(worker: Arc<Worker>, door: tokio::net::UnixListener) -> Result<(),
     let edge = Arc::clone(&worker.edge);
     spawn(Arc::clone(&worker).tend());
     spawn(check::check_all(Arc::clone(&worker)));
+    spawn(read_certificates(Arc::clone(&edge)));
     let door_open = edge.stop.clone();
     let asked = Arc::clone(&worker);
     let serving = wire::http::serve(door, door_open, move |request| control::answer(Arc::clone(&asked), request));
@@ -243,4 +267,15 @@ async fn rule(worker: Arc<Worker>, door: tokio::net::UnixListener) -> Result<(),
     };
     tokio::join!(serving, signals);
     Ok(())
+}
+
+/// Looks every second whether files of certificates have changed.
+async fn read_certificates(edge: Arc<Edge>) {
+    while edge.tls.is_some() && !edge.stop.is_cancelled() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let edge = Arc::clone(&edge);
+        // Files may lie on a slow disk.
+        let read = tokio::task::spawn_blocking(move || edge.tls.iter().for_each(Tls::read_changed));
+        let _ = read.await;
+    }
 }

@@ -73,6 +73,11 @@ impl Proofs {
         }
     }
 
+    /// Whether a request with this id is a proof's.
+    pub(super) fn is_expected(&self, id: &HeaderValue) -> bool {
+        self.pending.load(SeqCst) > 0 && lock(&self.records).contains_key(id)
+    }
+
     fn expect(&self, id: &HeaderValue) -> Expected<'_> {
         lock(&self.records).insert(id.clone(), None);
         self.pending.fetch_add(1, SeqCst);

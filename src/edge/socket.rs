@@ -16,8 +16,9 @@ use super::watch::{Clock, Watch};
 
 /// Sets the limits of its watch as bytes pass, or do not.
 #[derive(Debug)]
-pub(super) struct Watched {
-    pub tcp: TcpStream,
+pub(super) struct Watched<S = TcpStream> {
+    /// The socket itself, or TLS over it.
+    pub tcp: S,
     pub watch: Arc<Watch>,
     pub clock: Clock,
     /// Longest time for a head that has begun.
@@ -26,7 +27,7 @@ pub(super) struct Watched {
     pub stall_us: u64,
 }
 
-impl Watched {
+impl<S> Watched<S> {
     fn wrote(&self, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &done {
             Poll::Ready(_) => self.watch.write_moved(),
@@ -36,7 +37,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let done = ready!(Pin::new(&mut self.tcp).poll_read(cx, buf));
@@ -47,7 +48,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.tcp).poll_write(cx, buf);
         self.wrote(done)

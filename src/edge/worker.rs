@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use hyper::header::HeaderValue;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,7 @@ use super::{
     counters::AllCounters,
     prove::Proofs,
     served::Live,
+    tls::Tls,
     watch::{Clock, Watches},
 };
 use crate::{
@@ -63,6 +65,13 @@ pub(super) struct Edge {
     pub started_at: Timestamp,
     /// Public listeners.
     pub http: Vec<SocketAddr>,
+    pub https: Vec<SocketAddr>,
+    /// Absent without a listener for HTTPS.
+    pub tls: Option<Tls>,
+    /// Plain HTTP leads to HTTPS.
+    pub redirects: bool,
+    /// `Strict-Transport-Security` of secure answers.
+    pub hsts: Option<HeaderValue>,
     /// Threads that have connections: those that serve, and one that checks and proves.
     pub threads: usize,
     /// Domain below which each app has a name; empty: none.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{AppId, Generation, InstanceId, ReleaseId},
     instance::Health,
+    problem::Problem,
     route::Match,
     units::{Millis, Timestamp},
 };
@@ -69,6 +70,9 @@ pub struct EdgeStatus {
     /// Names that a certificate is for, wildcards too (`*.example.org`): the others are not served by HTTPS as they should.
     #[serde(default)]
     pub names: Vec<String>,
+    /// What is wrong with its certificates.
+    #[serde(default)]
+    pub troubles: Vec<Problem>,
     /// Domain below which each app has a name; empty: none.
     #[serde(default)]
     pub domain: String,

@@ -4,11 +4,13 @@
 
 mod app;
 mod client;
+mod secure;
 mod world;
 
 mod answers;
 mod balance;
 mod drains;
+mod http2;
 mod limits;
 mod paths;
 mod pool;
@@ -16,3 +18,5 @@ mod proofs;
 mod restart;
 mod routing;
 mod site;
+mod tls;
+mod websocket;

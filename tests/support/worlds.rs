@@ -67,6 +67,7 @@ fn empty() -> Fleet {
             generation: Generation(1),
             started_at: before(3_720),
             names: Vec::new(),
+            troubles: Vec::new(),
             domain: String::new(),
             up: true,
         },
