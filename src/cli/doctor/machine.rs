@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::Finding;
+use super::{Finding, edge};
 use crate::{cli::context::Context, model::units::Bytes};
 
 /// Less free space than this is worth a word.
@@ -18,12 +18,16 @@ pub(super) async fn look(context: &Context<'_>) -> Vec<Finding> {
     let root = context.settings.state.root();
     let engine = context.client().status().await;
     let own_ports: Vec<u16> = engine.iter().flat_map(|status| status.edge.http.iter().map(SocketAddr::port)).collect();
+    let listeners = edge::look(&context.settings.config.edge, engine.as_ref().ok().map(|status| &status.edge));
     let engine = match engine {
         Ok(status) => Finding::good("engine", format!("runs, pid {}", status.engine.pid)).version(status.engine.version),
         Err(problem) if problem.is_transient() => Finding::good("engine", "does not run; it is started when needed"),
         Err(problem) => Finding::bad("engine", problem.what, problem.next.unwrap_or_default()),
     };
-    vec![state_folder(root), space(root), processes(), engine, port(&own_ports), names(), files(), cgroup(), terminal()]
+    let mut findings =
+        vec![state_folder(root), space(root), processes(), engine, port(&own_ports), names(), files(), cgroup(), terminal()];
+    findings.extend(listeners);
+    findings
 }
 
 /// The nearest folder above that exists: the state folder itself is made at the first start.

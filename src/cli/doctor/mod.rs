@@ -1,6 +1,7 @@
 //! `doctor`: what was found on this machine, its version, whether it is usable, and how to mend it.
 
 mod docker;
+mod edge;
 mod machine;
 mod tools;
 
