@@ -52,7 +52,7 @@ fn run_console(settings: &Settings, showing: Showing) -> Result<Parting, Problem
     let start = Start {
         mode: if showing.demo { Mode::Demo } else { Mode::Own },
         no_color: showing.no_color,
-        ..Start::own(cli::context::actor(), std::env::current_dir().unwrap_or_default())
+        ..Start::own(cli::context::actor(), std::env::current_dir().unwrap_or_default(), hosts::local::hand_over)
     };
     let client = wire::engine::Client::new(settings.state.engine_socket());
     let left = runtime.block_on(console::runtime::run(client, settings.config.console.clone(), start));

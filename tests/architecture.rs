@@ -64,7 +64,8 @@ const PURE: &[&str] = &[
 ];
 
 /// In folders of `PURE`, and at the rim: traits that others fill with I/O, the console's loop and its driver for tests.
-const NOT_PURE: &[&str] = &["deploy/ports.rs", "console/feed.rs", "console/mod.rs", "console/runtime.rs", "console/script.rs"];
+const NOT_PURE: &[&str] =
+    &["deploy/ports.rs", "console/feed.rs", "console/mod.rs", "console/runtime.rs", "console/script.rs", "console/terminal.rs"];
 
 /// Not pure, yet pure files may name their types: plain values read at the border.
 const PLAIN: &[&str] = &["config/settings.rs"];

@@ -11,12 +11,13 @@ use pilothouse::{
         keymap::Key,
         script::{Script, read_keys},
         state::{Mode, Tab},
-        theme::{Depth, Theme},
+        theme::{Depth, Role, Theme},
     },
     model::{
         Problem,
         change::{Change, Numbered},
         command::{Answer, Command},
+        container::ContainerAct,
         ids::{DeploymentId, ReleaseId, Seq},
         source::Source,
         units::{Millis, Timestamp},
@@ -52,7 +53,16 @@ fn ticket(script: &Script) -> u64 {
 
 #[test]
 fn every_pane_empty_full_and_failing_in_three_sizes() {
-    for (digit, pane) in [('1', "overview"), ('2', "apps"), ('6', "hosts"), ('7', "deployments"), ('8', "logs"), ('0', "tasks")] {
+    let panes = [
+        ('1', "overview"),
+        ('2', "apps"),
+        ('5', "containers"),
+        ('6', "hosts"),
+        ('7', "deployments"),
+        ('8', "logs"),
+        ('0', "tasks"),
+    ];
+    for (digit, pane) in panes {
         for world in ["empty", "one-failing", "full"] {
             for size in SIZES {
                 let mut script = console(world, size);
@@ -82,6 +92,15 @@ fn every_card_as_it_is_shown() {
         ("filtered", "full", "2 / \"search state:serving\" Enter"),
         ("deploying", "deploying", "1"),
         ("stopped", "stopped", "2"),
+        ("container-restart-ours", "calm", "5 / \"shop-41\" Enter T"),
+        ("container-remove-foreign", "calm", "5 / \"db-1\" Enter D \"soc\""),
+        ("container-details-80", "calm", "5 / \"db-1\" Enter Enter"),
+        ("container-images", "calm", "5 v"),
+        ("container-volumes", "calm", "5 v v"),
+        ("containers-none", "docker-empty", "5"),
+        ("docker-down", "docker-down", "5"),
+        ("welcome", "docker-empty", "1"),
+        ("welcome-without-docker", "docker-down", "1"),
     ];
     for (name, world, keys) in cards {
         insta::assert_snapshot!(format!("card-{name}"), console(world, (80, 24)).keys(keys).screen());
@@ -164,6 +183,38 @@ fn a_lost_engine_leaves_the_last_state_with_its_age_and_comes_back() {
 }
 
 #[test]
+fn what_changes_its_state_flashes_once_and_not_under_reduced_motion() {
+    let raised = |script: &Script| {
+        let row = script.screen().lines().position(|line| line.contains("tweet")).expect("a row of tweet");
+        script.buffer()[(30, u16::try_from(row).expect("a row"))].modifier.contains(ratatui::style::Modifier::BOLD)
+    };
+    let mut app = worlds::world("calm").apps[&worlds::app("tweet")].clone();
+    app.serving = None;
+    let change = Numbered { seq: Seq(9), at: worlds::NOW, change: Change::App(app) };
+    let mut script = console("calm", (80, 24)).keys("2");
+    script.state.reduced_motion = false;
+    assert!(!raised(&script));
+    script.happen(Action::Changed(vec![change.clone()]));
+    assert!(raised(&script), "{}", script.screen());
+    script.happen(Action::Changed(vec![change.clone()]));
+    script.happen(Action::Tick(Timestamp(worlds::NOW.0 + 301)));
+    assert!(!raised(&script), "{}", script.screen());
+    let still = console("calm", (80, 24)).keys("2").then(Action::Changed(vec![change]));
+    assert!(!raised(&still), "{}", still.screen());
+}
+
+#[test]
+fn given_keys_are_heard_and_shown() {
+    let mut script = console("one-failing", (80, 24));
+    let asked = std::collections::BTreeMap::from([("roll-back".to_owned(), vec!["B".to_owned()])]);
+    script.state.keys = pilothouse::console::keymap::Keymap::with(&asked).expect("keys");
+    script.happen(Action::Tick(worlds::NOW));
+    let screen = script.screen();
+    assert!(screen.contains("B roll back") && !screen.contains("R roll back"), "{screen}");
+    assert!(script.keys("B").screen().contains("release 41 → release 40"));
+}
+
+#[test]
 fn a_change_that_was_seen_is_on_the_screen() {
     let mut app = worlds::world("calm").apps[&worlds::app("tweet")].clone();
     app.serving = None;
@@ -213,6 +264,57 @@ fn lines_are_filtered_and_searched() {
     assert!(screen.contains("of 700 lines"), "{screen}");
     let found = script.keys("Esc f \"timeline\" Enter").screen();
     assert!(found.contains("○ held") && found.lines().any(|line| line.starts_with(" ▎") && line.contains("timeline")), "{found}");
+}
+
+#[test]
+fn a_foreign_container_is_touched_only_by_its_name() {
+    let script = console("calm", (80, 24)).keys("5 / \"db-1\" Enter X");
+    let screen = script.screen();
+    for said in [
+        "Stop container social-db-1",
+        "no answer at 0.0.0.0:5432",
+        "foreign",
+        "type social-db-1",
+        "pilothouse container stop social-db-1",
+    ] {
+        assert!(screen.contains(said), "{said} is missing in\n{screen}");
+    }
+    assert!(commands(&script.clone().keys("Enter")).is_empty(), "its name was not typed");
+    let sent = commands(&script.keys("\"social-db-1\" Enter"));
+    assert!(matches!(&sent[..], [Command::Container { act: ContainerAct::Stop, .. }]), "{sent:?}");
+}
+
+#[test]
+fn a_prune_is_a_plan_first_and_removes_exactly_that() {
+    let script = console("calm", (80, 24)).keys("5 P");
+    assert_eq!(commands(&script), [Command::PlanPrune { volumes: false }]);
+    let ticket_of_plan = ticket(&script);
+    let script = script.then(Action::Answered(ticket_of_plan, Ok(Answer::PrunePlanned(worlds::prune_plan()))));
+    insta::assert_snapshot!("card-prune", script.screen());
+    let script = script.keys("Enter");
+    assert_eq!(commands(&script).last(), Some(&Command::PruneDocker { objects: worlds::prune_plan().objects }));
+    let volumes = console("calm", (80, 24)).keys("5 P");
+    let ticket_of_plan = ticket(&volumes);
+    let volumes = volumes.then(Action::Answered(ticket_of_plan, Ok(Answer::PrunePlanned(worlds::prune_plan())))).keys("v");
+    assert_eq!(commands(&volumes).last(), Some(&Command::PlanPrune { volumes: true }));
+}
+
+#[test]
+fn a_shell_and_foreign_logs_get_the_terminal_and_ours_are_in_the_logs_pane() {
+    let handed = |script: &Script| match script.effects.last() {
+        Some(Effect::HandOver { argv, .. }) => argv.join(" "),
+        other => panic!("{other:?}"),
+    };
+    let shell = handed(&console("calm", (80, 24)).keys("5 / \"db-1\" Enter s"));
+    assert!(shell.starts_with("docker --host unix:///var/run/docker.sock exec -it ") && shell.contains("exec bash"), "{shell}");
+    let logs = handed(&console("calm", (80, 24)).keys("5 / \"db-1\" Enter l"));
+    assert!(logs.contains(" logs --follow --tail 200 "), "{logs}");
+    let ours = console("calm", (80, 24)).keys("5 / \"shop-41\" Enter l");
+    assert_eq!(ours.state.tab, Tab::Logs);
+    let wanted = console("calm", (120, 40)).keys("5 / \"shop-41\" Enter X").screen();
+    assert!(wanted.contains("shop wants it and would bring it back"), "{wanted}");
+    let refused = console("calm", (80, 24)).keys("5 / \"wozniak\" Enter s").screen();
+    assert!(refused.contains("kind_wozniak: it does not run; U starts it"), "{refused}");
 }
 
 #[test]
@@ -301,6 +403,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         "shift-Tab",
         "1",
         "2",
+        "5",
         "6",
         "7",
         "8",
@@ -328,6 +431,9 @@ fn any_action() -> impl Strategy<Value = Action> {
         "e",
         "E",
         "N",
+        "v",
+        "s",
+        "P",
         "Space",
         "PageUp",
         "PageDown",
@@ -359,6 +465,8 @@ fn any_action() -> impl Strategy<Value = Action> {
         1 => "\\PC{0,12}".prop_map(Action::Paste),
         1 => Just(Action::Lost(Problem::unavailable("gone"))),
         1 => (1_u64..9).prop_map(|ticket| Action::Answered(ticket, Ok(Answer::Planned(Box::new(worlds::plan("tweet", 9, Some(8))))))),
+        1 => (1_u64..9).prop_map(|ticket| Action::Answered(ticket, Ok(Answer::PrunePlanned(worlds::prune_plan())))),
+        1 => Just(Action::HandedBack("docker ended".to_owned(), Role::Info)),
         1 => (1_u64..9).prop_map(|ticket| Action::Answered(ticket, Err(Problem::conflict("not now").hint("later")))),
     ]
 }
@@ -377,7 +485,7 @@ proptest! {
             prop_assert_eq!((buffer.area.width, buffer.area.height), (wide, high));
             // In a list that is seen the cursor is always seen.
             if script.state.overlays.is_empty() && !script.state.world.is_lost() && wide >= 60 && high >= 12 && script.state.tab == Tab::Apps
-                && !script.state.panes.apps.inside && !script.state.panes.apps.list.rows.is_empty()
+                && !script.state.panes.apps.details.inside && !script.state.panes.apps.list.rows.is_empty()
             {
                 prop_assert!(script.screen().contains('▎'), "{}", script.screen());
             }

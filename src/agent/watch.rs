@@ -5,8 +5,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::Tools;
 use crate::{
     config::clock,
-    hosts::local,
-    model::{edge::EdgeStatus, order::Report},
+    hosts::{local, tools as programs},
+    model::{
+        edge::EdgeStatus,
+        order::{HostFacts, Report},
+    },
 };
 
 /// Tells everything that is there once, the host last: then the engine knows that it has heard all. Then what changes.
@@ -19,10 +22,18 @@ pub(super) async fn host(tools: Tools) {
         }
     }
     let facts = local::facts(&tools.settings);
-    if tools.reports.send(Report::Host(facts)).await.is_err() {
+    if tools.reports.send(Report::Host(facts.clone())).await.is_err() {
         return;
     }
-    tokio::join!(tools.runtime.watch(tools.reports.clone()), sample(&tools));
+    tokio::join!(tools.runtime.watch(tools.reports.clone()), sample(&tools), look(&tools, facts));
+}
+
+/// Looks once for the programs of this host. Nothing waits for it.
+async fn look(tools: &Tools, facts: HostFacts) {
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+    let found = programs::look(std::env::var_os("PATH").as_deref(), home.as_deref()).await;
+    // The engine may have ended meanwhile.
+    let _ = tools.reports.send(Report::Host(HostFacts { tools: found, ..facts })).await;
 }
 
 async fn sample(tools: &Tools) {

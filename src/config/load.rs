@@ -74,6 +74,10 @@ pub fn as_arguments(settings: &Settings, environment: &Environment) -> Vec<Strin
     let bare = Flags { config: Some("/dev/null".into()), ..Flags::default() };
     let inherited = flat(&config(&bare, environment).unwrap_or_default());
     for (key, value) in flat(&settings.config) {
+        // Only consoles read it, and no flag can hold it.
+        if key == "console.keys" {
+            continue;
+        }
         if inherited.get(&key) != Some(&value) {
             arguments.extend(["--set".to_owned(), format!("{key}={}", with_unit(&key, &value))]);
         }

@@ -1,6 +1,6 @@
 //! Every setting of an engine, with its default; also the shape of `config.toml`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -166,11 +166,14 @@ pub struct ConsoleSettings {
     pub theme: String,
     /// No flash on change.
     pub reduced_motion: bool,
+    /// Keys of verbs in place of their own: `roll-back = ["B", "F9"]`. Verbs are named as `pilothouse keys` names them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for ConsoleSettings {
     fn default() -> Self {
-        Self { theme: "pilot-dark".to_owned(), reduced_motion: false }
+        Self { theme: "pilot-dark".to_owned(), reduced_motion: false, keys: BTreeMap::new() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything that can happen to the console, and everything it can cause.
 
-use super::keymap::Key;
+use super::{keymap::Key, theme::Role};
 use crate::model::{
     Problem,
     change::Numbered,
@@ -28,6 +28,8 @@ pub enum Action {
     Lines(Slot, u64, Vec<LogLine>),
     /// The stream of lines ended, or broke.
     LinesEnded(Slot, u64, Option<Problem>),
+    /// A program had the terminal and ended: what to say of it.
+    HandedBack(String, Role),
     Tick(Timestamp),
 }
 
@@ -65,6 +67,11 @@ pub enum Effect {
     /// Draws every cell anew.
     Redraw,
     Suspend,
+    /// Gives the terminal to a program until it ends; `what` stands above its first line.
+    HandOver {
+        argv: Vec<String>,
+        what: String,
+    },
     Quit(Left),
 }
 

@@ -2,6 +2,7 @@
 
 use super::theme::Role;
 use crate::model::{
+    container::{Container, ContainerHealth, ContainerState},
     deployment::{Deployment, Phase, StepState},
     fleet::{AppStatus, Host, Level, Task, TaskState},
     instance::{Health, Instance, InstanceState},
@@ -68,6 +69,22 @@ pub fn health(health: Health) -> Role {
 
 pub fn host(host: &Host) -> Mark {
     if host.reachable { mark("●", "reachable", Role::Ok) } else { mark("○", "unreachable", Role::Danger) }
+}
+
+/// Green only when its own health check passes.
+pub fn container(container: &Container) -> Mark {
+    let failed = container.is_ours() && container.exit_code.is_some_and(|code| code != 0);
+    match (container.state, container.health) {
+        (ContainerState::Running, Some(ContainerHealth::Healthy)) => mark("●", "healthy", Role::Ok),
+        (ContainerState::Running, Some(ContainerHealth::Unhealthy)) => mark("▲", "unhealthy", Role::Warn),
+        (ContainerState::Running, Some(ContainerHealth::Starting)) => mark("◐", "starting", Role::Accent),
+        (ContainerState::Running, None) => mark("●", "running", Role::Text),
+        (ContainerState::Restarting, _) => mark("✖", "restarting", Role::Danger),
+        (ContainerState::Dead, _) => mark("✖", "dead", Role::Danger),
+        (ContainerState::Exited, _) if failed => mark("✖", "exited", Role::Danger),
+        (ContainerState::Removing, _) => mark("◐", "removing", Role::Accent),
+        (state, _) => mark("○", state.word(), Role::Muted),
+    }
 }
 
 pub fn task(task: &Task) -> Mark {

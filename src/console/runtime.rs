@@ -1,38 +1,24 @@
 //! The loop: wait, update, draw; and the only interpreter of effects. Nothing in it waits for the engine.
 
-use std::{
-    io::{self, Stdout},
-    panic::AssertUnwindSafe,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{io, panic::AssertUnwindSafe, path::PathBuf, time::Duration};
 
-use crossterm::{
-    clipboard::CopyToClipboard,
-    cursor::{Hide, Show},
-    event::{
-        DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event, EventStream, KeyCode,
-        KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
-    },
-    execute,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
-};
+use crossterm::event::EventStream;
 use futures_util::{FutureExt, StreamExt};
-use ratatui::{Terminal, backend::CrosstermBackend};
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::mpsc,
     time::{Instant, MissedTickBehavior},
 };
 
 use super::{
-    action::{Action, Effect, Left, Mouse},
+    action::{Action, Effect, Left},
     feed::Feed,
-    keymap::Key,
+    flash,
+    heard::heard,
+    keymap::Keymap,
     state::{Beginning, Mode, State, Tab},
-    theme::{Depth, Theme},
+    terminal::{Lent, Quiet, Screen, Signals, copy, lend},
+    theme::{Depth, Role, Theme},
     update::{take, update},
-    view::view,
 };
 use crate::{
     config::{clock, settings::ConsoleSettings},
@@ -47,6 +33,9 @@ const GULP: usize = 64;
 /// Actions on their way from the engine; a full queue holds the engine's streams back, so that nothing is lost here.
 const QUEUE: usize = 256;
 
+/// Starts a program on the terminal that this one has; it is killed when dropped.
+pub type HandOver = fn(&[String]) -> io::Result<tokio::process::Child>;
+
 /// How a console begins.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -58,12 +47,13 @@ pub struct Start {
     pub folder: PathBuf,
     /// `--no-color`.
     pub no_color: bool,
+    pub hand_over: HandOver,
 }
 
 impl Start {
     /// On the machine's own engine, at the overview.
-    pub fn own(actor: String, folder: PathBuf) -> Self {
-        Self { mode: Mode::Own, tab: Tab::Overview, actor, folder, no_color: false }
+    pub fn own(actor: String, folder: PathBuf, hand_over: HandOver) -> Self {
+        Self { mode: Mode::Own, tab: Tab::Overview, actor, folder, no_color: false, hand_over }
     }
 }
 
@@ -72,7 +62,9 @@ impl Start {
 /// Also left by SIGTERM, SIGHUP and SIGINT. While the engine does not answer, the last state is shown with its age, and
 /// it is asked again until it answers.
 pub async fn run(client: Client, settings: ConsoleSettings, start: Start) -> Result<Left, Problem> {
-    let theme = theme(&settings, start.no_color)?;
+    let depth = depth(start.no_color);
+    let theme = theme(&settings, depth)?;
+    let watched = ThemeFile::of(&settings.theme, depth);
     let beginning = Beginning {
         mode: start.mode,
         tab: start.tab,
@@ -81,13 +73,14 @@ pub async fn run(client: Client, settings: ConsoleSettings, start: Start) -> Res
         session: format!("{}-{}", std::process::id(), clock::micros()),
         folder: start.folder,
         reduced_motion: settings.reduced_motion,
+        keys: Keymap::with(&settings.keys)?,
     };
     let mut state = State::new(beginning);
     state.world.now = clock::now();
     state.world.offset_s = chrono::Local::now().offset().local_minus_utc();
     let quiet = Quiet::begin();
     let mut screen = Screen::enter(state.mouse).map_err(|error| no_terminal(&error))?;
-    let ended = AssertUnwindSafe(turn(&mut state, &mut screen, client)).catch_unwind().await;
+    let ended = AssertUnwindSafe(turn(&mut state, &mut screen, client, start.hand_over, watched)).catch_unwind().await;
     drop(screen);
     match ended {
         Ok(ended) => ended,
@@ -96,11 +89,46 @@ pub async fn run(client: Client, settings: ConsoleSettings, start: Start) -> Res
     }
 }
 
-/// By name, or by the path of a theme file.
-fn theme(settings: &ConsoleSettings, no_color: bool) -> Result<Theme, Problem> {
+fn depth(no_color: bool) -> Depth {
     let variable = |name: &str| std::env::var(name).ok();
     let no_color = if no_color { Some("1".to_owned()) } else { variable("NO_COLOR") };
-    let depth = Depth::of(no_color.as_deref(), variable("COLORTERM").as_deref(), variable("TERM").as_deref());
+    Depth::of(no_color.as_deref(), variable("COLORTERM").as_deref(), variable("TERM").as_deref())
+}
+
+/// A theme file, looked at again each second: what is saved is seen.
+struct ThemeFile {
+    path: PathBuf,
+    depth: Depth,
+    written: Option<std::time::SystemTime>,
+}
+
+impl ThemeFile {
+    fn of(path: &str, depth: Depth) -> Self {
+        let path = PathBuf::from(path);
+        let written = written(&path);
+        Self { path, depth, written }
+    }
+
+    /// The theme as it was saved since the last look, or what is wrong with it.
+    fn saved(&mut self) -> Option<Result<Theme, Problem>> {
+        let now = written(&self.path)?;
+        if self.written == Some(now) {
+            return None;
+        }
+        self.written = Some(now);
+        // A file that is being written is looked at again when it is whole.
+        let text = std::fs::read_to_string(&self.path).ok()?;
+        Some(Theme::read(&text, &self.path.display().to_string(), self.depth))
+    }
+}
+
+/// Absent for the built-in themes, which are no files.
+fn written(path: &std::path::Path) -> Option<std::time::SystemTime> {
+    std::fs::metadata(path).and_then(|file| file.modified()).ok()
+}
+
+/// By name, or by the path of a theme file.
+fn theme(settings: &ConsoleSettings, depth: Depth) -> Result<Theme, Problem> {
     if let Some(theme) = Theme::built_in(&settings.theme, depth) {
         return Ok(theme);
     }
@@ -117,7 +145,13 @@ fn no_terminal(error: &io::Error) -> Problem {
         .hint("use `pilothouse apps`, `pilothouse status` or `pilothouse logs` without one")
 }
 
-async fn turn(state: &mut State, screen: &mut Screen, client: Client) -> Result<Left, Problem> {
+async fn turn(
+    state: &mut State,
+    screen: &mut Screen,
+    client: Client,
+    hand_over: HandOver,
+    mut watched: ThemeFile,
+) -> Result<Left, Problem> {
     let (sender, mut actions) = mpsc::channel(QUEUE);
     let mut feed = Feed::begin(client, sender);
     let mut events = EventStream::new();
@@ -130,6 +164,18 @@ async fn turn(state: &mut State, screen: &mut Screen, client: Client) -> Result<
     let mut due = Instant::now();
     loop {
         for effect in std::mem::take(&mut effects) {
+            if let Effect::HandOver { argv, what } = &effect {
+                // What is typed belongs to the program.
+                drop(events);
+                let lent = lend(screen, &mut signals, hand_over, argv, what).await.map_err(|error| no_terminal(&error))?;
+                events = EventStream::new();
+                match lent {
+                    Lent::Left(left) => return Ok(left),
+                    Lent::Back(said, role) => effects.extend(update(state, Action::HandedBack(said, role))),
+                }
+                dirty = true;
+                continue;
+            }
             if let Some(left) = carry_out(effect, state, screen, &mut feed)? {
                 return Ok(left);
             }
@@ -156,6 +202,7 @@ async fn turn(state: &mut State, screen: &mut Screen, client: Client) -> Result<
                 due = Instant::now() + FRAME;
             }
             action = actions.recv() => if let Some(action) = action {
+                take(state, Action::Tick(clock::now()));
                 effects = take(state, action);
                 for _ in 1..GULP {
                     let Ok(action) = actions.try_recv() else { break };
@@ -164,7 +211,16 @@ async fn turn(state: &mut State, screen: &mut Screen, client: Client) -> Result<
                 effects.extend(state.settle());
                 dirty = true;
             },
+            () = tokio::time::sleep(flash::LENGTH), if !state.world.flashes.is_empty() => {
+                effects = update(state, Action::Tick(clock::now()));
+                dirty = true;
+            }
             _ = tick.tick() => {
+                match watched.saved() {
+                    Some(Ok(theme)) => state.theme = theme,
+                    Some(Err(problem)) => state.say(problem.to_string(), Role::Danger),
+                    None => {}
+                }
                 effects = update(state, Action::Tick(clock::now()));
                 dirty = true;
             }
@@ -178,180 +234,10 @@ fn carry_out(effect: Effect, state: &State, screen: &mut Screen, feed: &mut Feed
         Effect::Follow { slot, generation, query } => feed.follow(slot, generation, query),
         Effect::Copy(text) => copy(&text),
         Effect::Redraw => screen.clear(),
+        // The loop itself lends the terminal.
+        Effect::HandOver { .. } => {}
         Effect::Suspend => screen.suspend(state.mouse).map_err(|error| no_terminal(&error))?,
         Effect::Quit(left) => return Ok(Some(left)),
     }
     Ok(None)
-}
-
-/// What a terminal's event means here.
-fn heard(event: &Event) -> Vec<Action> {
-    match event {
-        Event::Key(pressed) if pressed.kind != KeyEventKind::Release => {
-            key(pressed.code, pressed.modifiers).map(Action::Key).into_iter().collect()
-        }
-        Event::Paste(text) => vec![Action::Paste(text.clone())],
-        Event::Resize(wide, high) => vec![Action::Resize(*wide, *high)],
-        Event::Mouse(mouse) => {
-            let (x, y) = (mouse.column, mouse.row);
-            match mouse.kind {
-                MouseEventKind::Down(MouseButton::Left) => vec![Action::Mouse(Mouse::Press(x, y))],
-                MouseEventKind::ScrollUp => vec![Action::Mouse(Mouse::WheelUp(x, y))],
-                MouseEventKind::ScrollDown => vec![Action::Mouse(Mouse::WheelDown(x, y))],
-                _ => Vec::new(),
-            }
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn key(code: KeyCode, modifiers: KeyModifiers) -> Option<Key> {
-    let control = modifiers.contains(KeyModifiers::CONTROL);
-    Some(match code {
-        KeyCode::Char(c) if control => Key::Ctrl(c.to_ascii_lowercase()),
-        KeyCode::Char(_) if modifiers.contains(KeyModifiers::ALT) => return None,
-        KeyCode::Char(c) => Key::Char(c),
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Esc,
-        KeyCode::Tab if modifiers.contains(KeyModifiers::SHIFT) => Key::BackTab,
-        KeyCode::Tab => Key::Tab,
-        KeyCode::BackTab => Key::BackTab,
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
-        KeyCode::Backspace => Key::Backspace,
-        KeyCode::Delete => Key::Delete,
-        KeyCode::F(n) => Key::F(n),
-        _ => return None,
-    })
-}
-
-struct Signals {
-    all: [tokio::signal::unix::Signal; 3],
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { all: [signal(SignalKind::terminate())?, signal(SignalKind::hangup())?, signal(SignalKind::interrupt())?] })
-    }
-
-    /// A demo that is left by a signal goes on: nobody was asked.
-    async fn next(&mut self) -> Left {
-        let [terminate, hangup, interrupt] = &mut self.all;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        Left::Quit
-    }
-}
-
-/// The terminal, taken over; given back when dropped.
-struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
-    mouse: bool,
-}
-
-impl Screen {
-    fn enter(mouse: bool) -> io::Result<Self> {
-        take_over(mouse)?;
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| give_back())?;
-        Ok(Self { terminal, mouse })
-    }
-
-    fn draw(&mut self, state: &State) -> io::Result<()> {
-        self.terminal.draw(|frame| {
-            let area = frame.area();
-            view(state, area, frame.buffer_mut());
-        })?;
-        Ok(())
-    }
-
-    fn clear(&mut self) {
-        // The next frame tells when the terminal is gone.
-        let _ = self.terminal.clear();
-    }
-
-    fn mouse(&mut self, wanted: bool) {
-        if wanted != self.mouse {
-            self.mouse = wanted;
-            let mut out = io::stdout();
-            let _ = if wanted { execute!(out, EnableMouseCapture) } else { execute!(out, DisableMouseCapture) };
-        }
-    }
-
-    /// Gives the terminal back and stops this job, as a shell expects; takes it again when it goes on.
-    fn suspend(&mut self, mouse: bool) -> io::Result<()> {
-        give_back();
-        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP).map_err(io::Error::from)?;
-        take_over(mouse)?;
-        self.mouse = mouse;
-        self.terminal.clear()
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        give_back();
-    }
-}
-
-fn take_over(mouse: bool) -> io::Result<()> {
-    enable_raw_mode()?;
-    let mut out = io::stdout();
-    let taken = execute!(out, EnterAlternateScreen, EnableBracketedPaste, Hide)
-        .and_then(|()| if mouse { execute!(out, EnableMouseCapture) } else { Ok(()) });
-    taken.inspect_err(|_| give_back())
-}
-
-/// Into the clipboard; terminals that do not know OSC 52 ignore it.
-fn copy(text: &str) {
-    let _ = execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text));
-}
-
-/// Each part by itself: what fails must not keep the rest from being restored.
-fn give_back() {
-    let mut out = io::stdout();
-    let _ = execute!(out, DisableMouseCapture);
-    let _ = execute!(out, DisableBracketedPaste);
-    let _ = execute!(out, LeaveAlternateScreen, Show);
-    let _ = disable_raw_mode();
-}
-
-/// While the console shows, a panic of any task goes to the log, not onto the screen.
-struct Quiet {
-    last: std::sync::Arc<std::sync::Mutex<String>>,
-}
-
-impl Quiet {
-    fn begin() -> Self {
-        let last = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-        let heard = last.clone();
-        std::panic::set_hook(Box::new(move |panic| {
-            tracing::error!("{panic}");
-            if let Ok(mut last) = heard.lock() {
-                *last = panic.to_string();
-            }
-        }));
-        Self { last }
-    }
-
-    fn last(&self) -> String {
-        self.last.lock().map(|last| last.clone()).unwrap_or_default()
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        // A hook cannot be changed while a panic unwinds.
-        if !std::thread::panicking() {
-            drop(std::panic::take_hook());
-        }
-    }
 }

@@ -6,7 +6,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
     action::{Action, Effect},
-    keymap::Key,
+    keymap::{Key, Keymap},
     state::{Beginning, Mode, State, Tab},
     theme::{Depth, Theme},
     update::update,
@@ -35,6 +35,7 @@ impl Script {
             session: "script".to_owned(),
             folder: PathBuf::from("/home/ops-1"),
             reduced_motion: true,
+            keys: Keymap::default(),
         };
         let mut script = Self { state: State::new(beginning), effects: Vec::new() };
         script.happen(Action::Resize(wide, high));

@@ -8,7 +8,10 @@ use super::{
     action::{Effect, Left, Slot},
     keymap::Keymap,
     overlays::{Overlay, deploy::Draft},
-    panes::{Pane, apps::Apps, deployments::Deployments, hosts::Hosts, logs::Logs, overview::Overview, tasks::Tasks},
+    panes::{
+        Pane, apps::Apps, containers::Containers, deployments::Deployments, hosts::Hosts, logs::Logs, overview::Overview,
+        tasks::Tasks,
+    },
     theme::{Role, Theme},
     view,
     world::{Scene, World},
@@ -44,6 +47,7 @@ pub enum Tab {
     #[default]
     Overview,
     Apps,
+    Containers,
     Hosts,
     Deployments,
     Logs,
@@ -51,12 +55,14 @@ pub enum Tab {
 }
 
 impl Tab {
-    pub const ALL: [Self; 6] = [Self::Overview, Self::Apps, Self::Hosts, Self::Deployments, Self::Logs, Self::Tasks];
+    pub const ALL: [Self; 7] =
+        [Self::Overview, Self::Apps, Self::Containers, Self::Hosts, Self::Deployments, Self::Logs, Self::Tasks];
 
     pub fn digit(self) -> char {
         match self {
             Self::Overview => '1',
             Self::Apps => '2',
+            Self::Containers => '5',
             Self::Hosts => '6',
             Self::Deployments => '7',
             Self::Logs => '8',
@@ -69,6 +75,8 @@ impl Tab {
             (Self::Overview, false) => "Overview",
             (Self::Overview, true) => "Home",
             (Self::Apps, _) => "Apps",
+            (Self::Containers, false) => "Containers",
+            (Self::Containers, true) => "Ctr",
             (Self::Hosts, _) => "Hosts",
             (Self::Deployments, false) => "Deployments",
             (Self::Deployments, true) => "Ship",
@@ -81,6 +89,7 @@ impl Tab {
         Some(match verb {
             Verb::Overview => Self::Overview,
             Verb::Apps => Self::Apps,
+            Verb::Containers => Self::Containers,
             Verb::Hosts => Self::Hosts,
             Verb::Deployments => Self::Deployments,
             Verb::Logs => Self::Logs,
@@ -95,6 +104,7 @@ impl Tab {
 pub struct Panes {
     pub overview: Overview,
     pub apps: Apps,
+    pub containers: Containers,
     pub hosts: Hosts,
     pub deployments: Deployments,
     pub logs: Logs,
@@ -106,6 +116,7 @@ impl Panes {
         match tab {
             Tab::Overview => &self.overview,
             Tab::Apps => &self.apps,
+            Tab::Containers => &self.containers,
             Tab::Hosts => &self.hosts,
             Tab::Deployments => &self.deployments,
             Tab::Logs => &self.logs,
@@ -117,6 +128,7 @@ impl Panes {
         match tab {
             Tab::Overview => &mut self.overview,
             Tab::Apps => &mut self.apps,
+            Tab::Containers => &mut self.containers,
             Tab::Hosts => &mut self.hosts,
             Tab::Deployments => &mut self.deployments,
             Tab::Logs => &mut self.logs,
@@ -146,6 +158,7 @@ pub struct Beginning {
     /// Where relative paths begin.
     pub folder: PathBuf,
     pub reduced_motion: bool,
+    pub keys: Keymap,
 }
 
 #[derive(Clone, Debug)]
@@ -190,7 +203,7 @@ impl State {
             notice: None,
             recent: Vec::new(),
             draft: Draft::default(),
-            keys: Keymap::default(),
+            keys: beginning.keys,
             theme: beginning.theme,
             mode: beginning.mode,
             absolute: false,
@@ -206,7 +219,7 @@ impl State {
     }
 
     pub fn scene(&self) -> Scene<'_> {
-        Scene { world: &self.world, theme: &self.theme, absolute: self.absolute }
+        Scene { world: &self.world, theme: &self.theme, keys: &self.keys, absolute: self.absolute }
     }
 
     pub fn pane(&self) -> &dyn Pane {
@@ -223,7 +236,7 @@ impl State {
 
     /// The pane and what it needs to act, at once.
     pub fn parts(&mut self) -> (&mut dyn Pane, Scene<'_>) {
-        let scene = Scene { world: &self.world, theme: &self.theme, absolute: self.absolute };
+        let scene = Scene { world: &self.world, theme: &self.theme, keys: &self.keys, absolute: self.absolute };
         (self.panes.get_mut(self.tab), scene)
     }
 

@@ -1,10 +1,11 @@
-//! What an action does to the state, and what it causes; no clock, no I/O.
+//! What an action does to the state, and what it causes; no clock, no I/O. What verbs do stands in `deeds`.
 
 use super::{
     action::{Action, Effect, Goal, Mouse, Slot},
+    deeds::{act, go, in_pane, take_reply},
+    flash::Thing,
     keymap::Key,
-    overlays::{Around, Overlay, Turn, confirm::Confirm, deploy::Deploy, help::Help, palette::Palette, why::Why},
-    panes::Reply,
+    overlays::{Around, Overlay, Turn, palette::Palette},
     state::{State, Tab},
     theme::Role,
     view,
@@ -14,7 +15,7 @@ use crate::model::{
     change::{Change, Numbered},
     command::{Answer, Command, Request},
     problem::Problem,
-    verbs::{Verb, refusal},
+    verbs::Verb,
 };
 
 /// Takes in `action`; the effects are to be carried out in their order.
@@ -77,6 +78,10 @@ pub fn take(state: &mut State, action: Action) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Action::HandedBack(what, role) => {
+            state.say(what, role);
+            Vec::new()
+        }
         Action::LinesEnded(slot, generation, problem) => {
             if slot == Slot::Logs && state.generations[slot as usize] == generation {
                 state.panes.logs.ended = Some(problem);
@@ -85,6 +90,7 @@ pub fn take(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Tick(now) => {
             state.world.now = now;
+            state.world.flashes.end(now);
             if state.notice.as_ref().is_some_and(|notice| notice.until <= now) {
                 state.notice = None;
             }
@@ -99,7 +105,14 @@ fn changed(state: &mut State, changes: Vec<Numbered>) {
             state.world.missed += missed;
             state.say(format!("{missed} changes were missed; the whole state is read anew"), Role::Warn);
         }
+        let thing = if state.reduced_motion { None } else { Thing::of(&numbered.change) };
+        let before = thing.as_ref().and_then(|thing| thing.word(&state.world.fleet));
         state.world.fleet.take(numbered);
+        if let Some(thing) = thing
+            && before != thing.word(&state.world.fleet)
+        {
+            state.world.flashes.begin(thing, state.world.now);
+        }
     }
 }
 
@@ -153,172 +166,6 @@ fn key_pressed(state: &mut State, key: Key) -> Vec<Effect> {
     }
 }
 
-/// Does a verb: what concerns the whole console here, everything else in the pane.
-pub fn act(state: &mut State, verb: Verb) -> Vec<Effect> {
-    if let Some(why) = refusal(verb, &state.world.fleet, &state.subject()) {
-        state.say(why, Role::Warn);
-        return Vec::new();
-    }
-    if let Some(tab) = Tab::of(verb) {
-        state.trail.clear();
-        state.tab = tab;
-        return Vec::new();
-    }
-    match verb {
-        Verb::Quit => return state.leave(),
-        Verb::Suspend => return vec![Effect::Suspend],
-        Verb::Redraw => return vec![Effect::Redraw],
-        Verb::Help => state.overlays.push(Overlay::Help(Help::of(state.scope()))),
-        Verb::Palette => {
-            let palette = Palette::of(&state.world, state.scope(), &state.subject(), &state.recent);
-            state.overlays.push(Overlay::Palette(palette));
-        }
-        Verb::Deploy => {
-            let card = Deploy::with(state.draft.clone(), state.folder.clone());
-            state.overlays.push(Overlay::Deploy(Box::new(card)));
-        }
-        Verb::Theme => state.theme = state.theme.turned(),
-        Verb::Mouse => {
-            state.mouse = !state.mouse;
-            state.say(
-                if state.mouse {
-                    "the mouse is the console's"
-                } else {
-                    "the mouse is the terminal's: select text; M takes it back"
-                },
-                Role::Info,
-            );
-        }
-        Verb::Times if state.tab != Tab::Logs => state.absolute = !state.absolute,
-        Verb::Filter => {
-            if let Some(filter) = state.parts().0.filter() {
-                filter.edit();
-            }
-        }
-        Verb::Copy | Verb::CopyName => return copy(state, verb),
-        Verb::Why => {
-            if let Some(app) = state.subject().app {
-                state.overlays.push(Overlay::Why(Why::of(app)));
-            }
-        }
-        Verb::AppLogs => {
-            if let Some(app) = state.subject().app {
-                go(state, Goal::Logs { app, instance: None });
-            }
-        }
-        Verb::BuildLog => build_log(state),
-        Verb::Rollback | Verb::Restart | Verb::Scale | Verb::Stop | Verb::Start | Verb::Remove | Verb::Cancel => {
-            confirm(state, verb);
-        }
-        _ => return in_pane(state, verb),
-    }
-    Vec::new()
-}
-
-fn in_pane(state: &mut State, verb: Verb) -> Vec<Effect> {
-    let (pane, scene) = state.parts();
-    let reply = pane.act(verb, &scene);
-    if let Some(effects) = take_reply(state, reply) {
-        return effects;
-    }
-    // The pane has nothing to go back from.
-    match verb {
-        Verb::Back | Verb::Leave => match state.trail.pop() {
-            Some(tab) => state.tab = tab,
-            None if verb == Verb::Leave => return state.leave(),
-            None => state.notice = None,
-        },
-        _ => {}
-    }
-    Vec::new()
-}
-
-/// Absent when the pane ignored the verb.
-fn take_reply(state: &mut State, reply: Reply) -> Option<Vec<Effect>> {
-    match reply {
-        Reply::Ignored => return None,
-        Reply::Taken => {}
-        Reply::Say(text) => state.say(text, Role::Info),
-        Reply::Go(goal) => go(state, goal),
-    }
-    Some(Vec::new())
-}
-
-fn copy(state: &mut State, verb: Verb) -> Vec<Effect> {
-    if let Some((what, text)) = state.pane().copy(&state.scene(), verb) {
-        let shown = super::widgets::strip::fit(&text, 48).into_owned();
-        state.say(format!("copied {what}: {shown}"), Role::Info);
-        vec![Effect::Copy(text)]
-    } else {
-        state.say("nothing to copy is selected", Role::Warn);
-        Vec::new()
-    }
-}
-
-fn build_log(state: &mut State) {
-    let subject = state.subject();
-    let fleet = &state.world.fleet;
-    let of_deployment = subject.deployment.and_then(|id| fleet.deployments.get(&id)).filter(|it| it.has_build_log());
-    let found = of_deployment.map(|it| (it.app.clone(), it.release)).or_else(|| {
-        let app = subject.app?;
-        let release = *fleet.releases.get(&app)?.keys().next_back()?;
-        Some((app, release))
-    });
-    if let Some((app, release)) = found {
-        go(state, Goal::BuildLog { app, release });
-    }
-}
-
-fn confirm(state: &mut State, verb: Verb) {
-    let subject = state.subject();
-    let mut apps: Vec<_> = subject.app.into_iter().collect();
-    let bulk = matches!(verb, Verb::Restart | Verb::Stop | Verb::Start);
-    if bulk && state.tab == Tab::Apps {
-        let marked = state.panes.apps.list.targets();
-        let fleet = &state.world.fleet;
-        let fits = |app: &crate::model::ids::AppId| {
-            refusal(verb, fleet, &crate::model::verbs::Subject { app: Some(app.clone()), deployment: None }).is_none()
-        };
-        apps = marked.into_iter().filter(fits).collect();
-    }
-    if let Some(card) = Confirm::of(verb, &state.world, &apps, subject.deployment) {
-        state.overlays.push(Overlay::Confirm(Box::new(card)));
-    }
-}
-
-/// Goes to a place; Esc comes back.
-pub fn go(state: &mut State, goal: Goal) {
-    let from = state.tab;
-    let panes = &mut state.panes;
-    state.tab = match goal {
-        Goal::App(app) => {
-            panes.apps.enter(app);
-            Tab::Apps
-        }
-        Goal::Host(host) => {
-            panes.hosts.enter(host);
-            Tab::Hosts
-        }
-        Goal::Deployment(id) => {
-            panes.deployments.enter(id);
-            Tab::Deployments
-        }
-        Goal::Logs { app, instance } => {
-            panes.logs.enter(app, instance);
-            Tab::Logs
-        }
-        Goal::BuildLog { app, release } => {
-            panes.logs.enter_build(app, release);
-            Tab::Logs
-        }
-        Goal::Tasks => Tab::Tasks,
-    };
-    if from != state.tab {
-        state.trail.push(from);
-        state.trail.drain(..state.trail.len().saturating_sub(20));
-    }
-}
-
 fn take_turn(state: &mut State, turn: Turn) -> Vec<Effect> {
     match turn {
         Turn::Stay => Vec::new(),
@@ -359,7 +206,7 @@ fn close(state: &mut State) {
     }
 }
 
-fn send(state: &mut State, commands: Vec<Command>) -> Vec<Effect> {
+pub(super) fn send(state: &mut State, commands: Vec<Command>) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut tickets = Vec::new();
     for command in commands {

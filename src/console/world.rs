@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{theme::Theme, words};
+use super::{flash::Flashes, keymap::Keymap, theme::Theme, words};
 use crate::model::{
     Problem,
     fleet::Fleet,
@@ -21,6 +21,8 @@ pub struct World {
     pub link: Link,
     /// Changes that were missed for being too slow, since the console began.
     pub missed: u64,
+    /// What changed its state a moment ago.
+    pub flashes: Flashes,
 }
 
 /// The way to the engine.
@@ -92,6 +94,7 @@ impl World {
 pub struct Scene<'a> {
     pub world: &'a World,
     pub theme: &'a Theme,
+    pub keys: &'a Keymap,
     /// Times of day instead of ages.
     pub absolute: bool,
 }

@@ -93,6 +93,13 @@ pub fn spawn_detached(binary: &Path, arguments: &[String]) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other("the program could not start itself again")) }
 }
 
+/// Starts a program on the terminal of this one, which waits for it; killed when dropped.
+#[expect(clippy::disallowed_types, reason = "programs are run by hosts/")]
+pub fn hand_over(argv: &[String]) -> io::Result<tokio::process::Child> {
+    let (program, arguments) = argv.split_first().ok_or_else(|| io::Error::other("there is no program to run"))?;
+    tokio::process::Command::new(program).args(arguments).kill_on_drop(true).spawn()
+}
+
 /// What this machine is.
 pub fn facts(settings: &Settings) -> HostFacts {
     let system = rustix::system::uname();
@@ -106,6 +113,7 @@ pub fn facts(settings: &Settings) -> HostFacts {
         cores: available_parallelism().map_or(1, |cores| cores.get() as u32),
         boot_id: settings.boot_id.clone(),
         booted_at: booted_at().unwrap_or_default(),
+        tools: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::model::{problem::Problem, units::Millis};
 
 pub mod local;
+pub mod tools;
 
 /// A machine on which programs can be run.
 #[async_trait]

@@ -19,6 +19,7 @@ pub mod recipe;
 pub mod route;
 pub mod sample;
 pub mod source;
+pub mod tool;
 pub mod units;
 pub mod verbs;
 

@@ -15,6 +15,7 @@ use super::{
     route::RouteTable,
     sample::{HostSample, InstanceSample},
     source::{Source, Survey},
+    tool::Tool,
     units::{Bytes, Millis, Timestamp},
 };
 
@@ -200,6 +201,9 @@ pub struct HostFacts {
     pub cores: u32,
     pub boot_id: String,
     pub booted_at: Timestamp,
+    /// Programs that were looked for; empty until that is done.
+    #[serde(default)]
+    pub tools: Vec<Tool>,
 }
 
 /// What a runtime sees of an instance.

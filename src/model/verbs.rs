@@ -2,6 +2,7 @@
 //! made from it.
 
 use super::{
+    container::{ContainerId, ContainerState},
     fleet::{Desired, Fleet},
     ids::{AppId, DeploymentId},
 };
@@ -15,6 +16,7 @@ pub enum Verb {
     Quit,
     Overview,
     Apps,
+    Containers,
     Hosts,
     Deployments,
     Logs,
@@ -30,6 +32,9 @@ pub enum Verb {
     Remove,
     Cancel,
     BuildLog,
+    Shell,
+    View,
+    Prune,
     Copy,
     CopyName,
     Mark,
@@ -70,6 +75,7 @@ pub enum Scope {
     Everywhere,
     Overview,
     Apps,
+    Containers,
     Hosts,
     Deployments,
     Logs,
@@ -77,13 +83,15 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const PANES: [Self; 6] = [Self::Overview, Self::Apps, Self::Hosts, Self::Deployments, Self::Logs, Self::Tasks];
+    pub const PANES: [Self; 7] =
+        [Self::Overview, Self::Apps, Self::Containers, Self::Hosts, Self::Deployments, Self::Logs, Self::Tasks];
 
     pub fn word(self) -> &'static str {
         match self {
             Self::Everywhere => "everywhere",
             Self::Overview => "overview",
             Self::Apps => "apps",
+            Self::Containers => "containers",
             Self::Hosts => "hosts",
             Self::Deployments => "deployments",
             Self::Logs => "logs",
@@ -107,10 +115,13 @@ pub struct Row {
 }
 
 const ALL: &[Scope] = &[Scope::Everywhere];
-const LISTS: &[Scope] = &[Scope::Apps, Scope::Hosts, Scope::Deployments, Scope::Tasks];
-const FILTERED: &[Scope] = &[Scope::Apps, Scope::Hosts, Scope::Deployments, Scope::Logs, Scope::Tasks];
+const LISTS: &[Scope] = &[Scope::Apps, Scope::Containers, Scope::Hosts, Scope::Deployments, Scope::Tasks];
+const FILTERED: &[Scope] = &[Scope::Apps, Scope::Containers, Scope::Hosts, Scope::Deployments, Scope::Logs, Scope::Tasks];
 const WITH_APP: &[Scope] = &[Scope::Overview, Scope::Apps, Scope::Deployments];
+const WITH_LOGS: &[Scope] = &[Scope::Overview, Scope::Apps, Scope::Containers, Scope::Deployments];
 const ON_APP: &[Scope] = &[Scope::Overview, Scope::Apps];
+const ON_ONE: &[Scope] = &[Scope::Overview, Scope::Apps, Scope::Containers];
+const DOCKER: &[Scope] = &[Scope::Containers];
 
 const fn row(
     verb: Verb,
@@ -129,19 +140,26 @@ pub const TABLE: &[Row] = &[
         Verb::Open,
         "open",
         &["Enter", "d"],
-        &[Scope::Overview, Scope::Apps, Scope::Hosts, Scope::Deployments, Scope::Tasks],
+        &[Scope::Overview, Scope::Apps, Scope::Containers, Scope::Hosts, Scope::Deployments, Scope::Tasks],
         Some(1),
         "go into what is selected",
     ),
     row(Verb::Deploy, "deploy", &["n"], ALL, Some(6), "deploy a folder or a git repository: source, plan, then go"),
-    row(Verb::AppLogs, "logs", &["l"], WITH_APP, Some(2), "follow the logs of the selected app"),
+    row(Verb::AppLogs, "logs", &["l"], WITH_LOGS, Some(2), "follow the logs of the selected app or container"),
     row(Verb::Why, "why", &["w"], WITH_APP, Some(3), "what is wrong with it, the evidence, and what helps"),
     row(Verb::Rollback, "roll back", &["R"], WITH_APP, Some(4), "return to an earlier release, after showing what happens"),
-    row(Verb::Restart, "restart", &["T"], ON_APP, Some(12), "fresh instances of the same release, one after the other proved"),
+    row(Verb::Restart, "restart", &["T"], ON_ONE, Some(12), "fresh instances of the same release, one after the other proved"),
     row(Verb::Scale, "scale", &["S"], ON_APP, Some(9), "another number of instances"),
-    row(Verb::Stop, "stop", &["X"], ON_APP, Some(13), "no instance runs and no request is answered until it is started"),
-    row(Verb::Start, "start", &["U"], ON_APP, Some(5), "start a stopped app with the release it had"),
-    row(Verb::Remove, "remove", &["D"], &[Scope::Apps], None, "the app with its releases and logs; asks for its name"),
+    row(Verb::Stop, "stop", &["X"], ON_ONE, Some(13), "no instance runs and no request is answered until it is started"),
+    row(Verb::Start, "start", &["U"], ON_ONE, Some(5), "start a stopped app with the release it had"),
+    row(
+        Verb::Remove,
+        "remove",
+        &["D"],
+        &[Scope::Apps, Scope::Containers],
+        Some(15),
+        "the app with its releases and logs, or the container; asks for its name",
+    ),
     row(
         Verb::Cancel,
         "cancel",
@@ -158,6 +176,9 @@ pub const TABLE: &[Row] = &[
         Some(8),
         "the output of the build",
     ),
+    row(Verb::Shell, "shell", &["s"], DOCKER, Some(3), "a shell inside the container; its end comes back here"),
+    row(Verb::View, "view", &["v"], DOCKER, Some(4), "containers, images, volumes in turn"),
+    row(Verb::Prune, "prune", &["P"], DOCKER, Some(16), "remove what is ours and not needed; shows objects and bytes first"),
     row(Verb::Pause, "pause", &["Space"], &[Scope::Logs], Some(1), "hold the view; lines go on arriving"),
     row(Verb::Live, "live", &["G", "End"], &[Scope::Logs], Some(2), "jump to the newest line and follow"),
     row(Verb::Find, "find", &["f", "ctrl-f"], &[Scope::Logs], Some(4), "find text in the lines shown"),
@@ -185,6 +206,7 @@ pub const TABLE: &[Row] = &[
     row(Verb::Help, "help", &["?", "F1"], ALL, Some(21), "these keys; type to search"),
     row(Verb::Overview, "overview", &["1"], ALL, None, "what needs you, and how the fleet is"),
     row(Verb::Apps, "apps", &["2"], ALL, None, "apps with release, instances, health and figures"),
+    row(Verb::Containers, "containers", &["5"], ALL, None, "every container of Docker, its images and volumes"),
     row(Verb::Hosts, "hosts", &["6"], ALL, None, "cpu, memory, disk, network and load"),
     row(Verb::Deployments, "deployments", &["7"], ALL, None, "every deployment with its steps and its cause"),
     row(Verb::Logs, "logs of all", &["8"], ALL, None, "lines of all apps, merged by time"),
@@ -209,7 +231,7 @@ pub const TABLE: &[Row] = &[
 ];
 
 const FILTERED_AND_OVERVIEW: &[Scope] =
-    &[Scope::Overview, Scope::Apps, Scope::Hosts, Scope::Deployments, Scope::Logs, Scope::Tasks];
+    &[Scope::Overview, Scope::Apps, Scope::Containers, Scope::Hosts, Scope::Deployments, Scope::Logs, Scope::Tasks];
 
 impl Verb {
     /// Its row of the table.
@@ -224,17 +246,27 @@ impl Verb {
 pub struct Subject {
     pub app: Option<AppId>,
     pub deployment: Option<DeploymentId>,
+    pub container: Option<ContainerId>,
 }
 
 /// Why `verb` cannot be done to `subject` now; absent when it can.
 pub fn refusal(verb: Verb, fleet: &Fleet, subject: &Subject) -> Option<String> {
     match verb {
         Verb::AppLogs | Verb::Why | Verb::Rollback | Verb::Restart | Verb::Scale | Verb::Stop | Verb::Start | Verb::Remove => {
-            let Some(id) = &subject.app else {
-                return Some("no app is selected".to_owned());
-            };
-            refusal_of_app(verb, fleet, id)
+            match (&subject.container, &subject.app) {
+                (Some(container), _) => refusal_of_container(verb, fleet, container),
+                (None, Some(app)) => refusal_of_app(verb, fleet, app),
+                (None, None) => Some("nothing is selected that this could be done to".to_owned()),
+            }
         }
+        Verb::Shell => match &subject.container {
+            Some(container) => refusal_of_container(verb, fleet, container),
+            None => Some("no container is selected".to_owned()),
+        },
+        Verb::Prune => match &fleet.docker {
+            Some(docker) if docker.up => None,
+            _ => Some("docker does not answer".to_owned()),
+        },
         Verb::Cancel => match subject.deployment.and_then(|id| fleet.deployments.get(&id)) {
             None => Some("no deployment is selected".to_owned()),
             Some(deployment) if deployment.is_over() => Some(format!("it is over: {}", deployment.phase.word())),
@@ -250,6 +282,27 @@ pub fn refusal(verb: Verb, fleet: &Fleet, subject: &Subject) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn refusal_of_container(verb: Verb, fleet: &Fleet, id: &ContainerId) -> Option<String> {
+    let Some(container) = fleet.containers.get(id) else {
+        return Some(format!("the container {id} is gone"));
+    };
+    if !fleet.docker.as_ref().is_some_and(|docker| docker.up) {
+        return Some("docker does not answer".to_owned());
+    }
+    let instance = container.instance.as_ref().and_then(|instance| fleet.instances.get(instance));
+    if let (Verb::Stop | Verb::Remove, Some(instance)) = (verb, instance.filter(|instance| instance.wanted)) {
+        return Some(format!("{}: {} wants it and would bring it back; stop or scale the app", container.name, instance.app));
+    }
+    let why = match verb {
+        Verb::Start if container.state.is_alive() => "it runs already",
+        Verb::Stop if !container.state.is_alive() => "it does not run",
+        Verb::Shell if container.state != ContainerState::Running => "it does not run; U starts it",
+        Verb::Why | Verb::Rollback | Verb::Scale => "this is done to apps",
+        _ => return None,
+    };
+    Some(format!("{}: {why}", container.name))
 }
 
 fn refusal_of_app(verb: Verb, fleet: &Fleet, id: &AppId) -> Option<String> {
@@ -328,7 +381,8 @@ mod tests {
 
     #[test]
     fn nothing_destructive_lies_on_a_small_letter_or_a_control_key() {
-        for verb in [Verb::Rollback, Verb::Restart, Verb::Scale, Verb::Stop, Verb::Start, Verb::Remove, Verb::Cancel] {
+        for verb in [Verb::Rollback, Verb::Restart, Verb::Scale, Verb::Stop, Verb::Start, Verb::Remove, Verb::Cancel, Verb::Prune]
+        {
             for key in verb.row().keys {
                 assert!(key.len() == 1 && key.chars().all(|c| c.is_ascii_uppercase()), "{verb:?} lies on `{key}`");
             }

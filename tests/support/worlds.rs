@@ -5,6 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use pilothouse::model::{
     Problem,
     command::{DeployRequest, Overrides},
+    container::{
+        Container, ContainerHealth, ContainerId, ContainerSample, ContainerState, DockerStatus, Image, PruneKind, PruneObject,
+        PrunePlan, PublishedPort, Volume,
+    },
     deployment::{Aim, Deployment, Phase, Step, StepState},
     edge::EdgeStatus,
     fleet::{App, Desired, EngineStatus, Event, Fleet, Host, Level, Release, Serving, Task, TaskState},
@@ -18,13 +22,15 @@ use pilothouse::model::{
     route::Match,
     sample::{AppSample, HostSample, InstanceSample},
     source::Source,
-    units::{Millis, Timestamp},
+    tool::Tool,
+    units::{Bytes, Millis, Timestamp},
 };
 
 /// 2026-11-20 02:47:18 UTC.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_142_838_000);
 
-pub(crate) const NAMES: [&str; 6] = ["empty", "calm", "one-failing", "deploying", "stopped", "full"];
+pub(crate) const NAMES: [&str; 8] =
+    ["empty", "calm", "one-failing", "deploying", "stopped", "full", "docker-empty", "docker-down"];
 
 /// The fleet of that name, as it is at `NOW`.
 pub(crate) fn world(name: &str) -> Fleet {
@@ -35,6 +41,19 @@ pub(crate) fn world(name: &str) -> Fleet {
         "deploying" => deploying(),
         "stopped" => stopped(),
         "full" => full(120),
+        "docker-empty" => {
+            let mut fleet = empty();
+            fleet.docker = Some(docker());
+            fleet
+        }
+        "docker-down" => {
+            let mut fleet = empty();
+            let problem = Problem::unavailable("no Docker engine answers: no such file or directory")
+                .at("unix:///var/run/docker.sock")
+                .hint("install and start Docker, or name its socket: --set docker.host=unix:///PATH");
+            fleet.docker = Some(DockerStatus { up: false, version: None, api: None, problem: Some(problem), ..docker() });
+            fleet
+        }
         other => panic!("there is no world `{other}`"),
     }
 }
@@ -45,6 +64,25 @@ pub(crate) fn app(name: &str) -> AppId {
 
 fn before(seconds: i64) -> Timestamp {
     Timestamp(NOW.0 - seconds * 1000)
+}
+
+/// What was found on the host: no Consul, no Vagrant.
+fn tools() -> Vec<Tool> {
+    let tool = |name: &str, version: Option<&str>, note: &str| Tool {
+        name: name.to_owned(),
+        path: version.map(|_| format!("/usr/bin/{name}")),
+        version: version.map(str::to_owned),
+        note: note.to_owned(),
+    };
+    vec![
+        tool("docker", Some("28.2.2"), ""),
+        tool("git", Some("2.39.5"), ""),
+        tool("node", Some("20.11.1"), ""),
+        tool("python3", Some("3.11.2"), ""),
+        tool("ssh", Some("9.2p1"), "12 hosts in ~/.ssh/config"),
+        tool("consul", None, ""),
+        tool("vagrant", None, ""),
+    ]
 }
 
 /// An engine that has just started: its host is known, nothing was deployed.
@@ -82,6 +120,7 @@ fn empty() -> Fleet {
         cores: 8,
         boot_id: "b".to_owned(),
         booted_at: before(1_209_600),
+        tools: tools(),
     };
     fleet.hosts.insert(HostId::local(), Host { id: HostId::local(), facts: Some(facts), reachable: true, last_seen: before(1) });
     let history = (0..200).map(|n| {
@@ -357,9 +396,136 @@ fn put_app(fleet: &mut Fleet, name: &str, release_id: u32, replicas: u32, rate: 
     );
 }
 
+fn docker() -> DockerStatus {
+    DockerStatus {
+        host: HostId::local(),
+        address: "unix:///var/run/docker.sock".to_owned(),
+        up: true,
+        version: Some("28.2.2".to_owned()),
+        api: Some("1.50".to_owned()),
+        problem: None,
+    }
+}
+
+fn container(name: &str, image: &str, state: ContainerState, of: Option<(&str, u32)>, ago: i64) -> Container {
+    let id =
+        format!("{:016x}", name.bytes().fold(0x9c1f_02e5_u64, |sum, byte| sum.wrapping_mul(0x100_0000_01b3) ^ u64::from(byte)));
+    Container {
+        id: ContainerId(id.repeat(4)),
+        name: name.to_owned(),
+        image: image.to_owned(),
+        image_id: format!("sha256:{:064x}", image.len()),
+        command: "docker-entrypoint.sh serve".to_owned(),
+        state,
+        health: None,
+        exit_code: (!state.is_alive()).then_some(0),
+        ports: Vec::new(),
+        mounts: Vec::new(),
+        created_at: before(ago + 4),
+        started_at: state.is_alive().then(|| before(ago)),
+        project: None,
+        app: of.map(|(name, _)| app(name)),
+        release: of.map(|(_, release)| ReleaseId(release)),
+        instance: of.map(|(name, release)| InstanceId::of(&app(name), ReleaseId(release), 0)),
+        process: of.map(|_| "web".to_owned()),
+    }
+}
+
+fn port(outside: Option<(&str, u16)>, inside: u16) -> PublishedPort {
+    let outside = outside.map(|(address, port)| (address.parse().expect("an address"), port));
+    PublishedPort { inside, protocol: "tcp".to_owned(), outside }
+}
+
+/// Docker with containers of an app and of others; `failing`: a crash loop and a check that fails.
+fn with_docker(fleet: &mut Fleet, failing: bool) {
+    fleet.docker = Some(docker());
+    let mut shop = container("pilothouse-shop-41-a", "shop:41", ContainerState::Running, Some(("shop", 41)), 2_460);
+    shop.health = Some(ContainerHealth::Healthy);
+    shop.ports = vec![port(Some(("127.0.0.1", 20_001)), 3_000)];
+    let mut postgres = container("social-db-1", "postgres:16.4-alpine", ContainerState::Running, None, 1_209_000);
+    postgres.ports = vec![port(Some(("0.0.0.0", 5_432)), 5_432)];
+    postgres.mounts = vec!["social_data:/var/lib/postgresql/data".to_owned()];
+    postgres.project = Some("social".to_owned());
+    let mut cache = container("social-cache-1", "redis:7.4", ContainerState::Running, None, 1_209_000);
+    cache.ports = vec![port(None, 6_379)];
+    cache.project = Some("social".to_owned());
+    let mut old = container("shop-migrate", "shop:40", ContainerState::Exited, Some(("shop", 40)), 90_000);
+    if failing {
+        cache.state = ContainerState::Restarting;
+        postgres.health = Some(ContainerHealth::Unhealthy);
+        old.exit_code = Some(137);
+    }
+    let idle = container(
+        "kind_wozniak",
+        "sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1",
+        ContainerState::Created,
+        None,
+        600_000,
+    );
+    for (n, it) in [shop, postgres, cache, old, idle].into_iter().enumerate() {
+        if it.state == ContainerState::Running {
+            let history = (0_i32..200).map(|at| {
+                let wave = 1.0 + (f64::from(at) / 15.0 + n as f64).sin() * 0.5;
+                ContainerSample {
+                    at: before(i64::from(199 - at) * 3),
+                    cpu_percent: (at > 0).then_some((9.0 * wave + n as f64) as f32),
+                    memory: (140 << 20) + ((n as u64) << 26) + (at as u64) * 40_960,
+                    memory_limit: (n == 0).then_some(512 << 20),
+                    received_per_s: (at > 0).then_some(48_000.0 * wave),
+                    sent_per_s: (at > 0).then_some(310_000.0 * wave),
+                }
+            });
+            fleet.container_history.insert(it.id.clone(), history.collect());
+        }
+        let image = Image {
+            id: it.image_id.clone(),
+            tags: if it.image.starts_with("sha256:") { Vec::new() } else { vec![it.image.clone()] },
+            size: Bytes(180_000_000 + 61_000_000 * n as u64),
+            created_at: before(400_000 + 90_000 * n as i64),
+            containers: 1,
+            app: it.app.clone(),
+            kept: Vec::new(),
+        };
+        fleet.images.insert(image.id.clone(), image);
+        fleet.containers.insert(it.id.clone(), it);
+    }
+    let volume = |name: &str, size, containers| Volume {
+        name: name.to_owned(),
+        driver: "local".to_owned(),
+        size,
+        containers,
+        created_at: Some(before(1_209_000)),
+        app: None,
+    };
+    for it in [volume("social_data", Some(Bytes(1_420_000_000)), 1), volume("old_uploads", None, 0)] {
+        fleet.volumes.insert(it.name.clone(), it);
+    }
+}
+
+/// What a prune of `calm` would remove.
+pub(crate) fn prune_plan() -> PrunePlan {
+    let object = |kind, name: &str, size: Option<u64>, why: &str| PruneObject {
+        kind,
+        id: name.to_owned(),
+        name: name.to_owned(),
+        size: size.map(Bytes),
+        why: why.to_owned(),
+    };
+    PrunePlan {
+        objects: vec![
+            object(PruneKind::Container, "shop-migrate", None, "it ended, and no release names it"),
+            object(PruneKind::Image, "shop:38", Some(241_000_000), "no release names it"),
+            object(PruneKind::Image, "shop:37", Some(239_000_000), "no release names it"),
+        ],
+        bytes: Bytes(480_000_000),
+        foreign: 4,
+    }
+}
+
 /// Two apps that serve.
 fn calm() -> Fleet {
     let mut fleet = empty();
+    with_docker(&mut fleet, false);
     fleet.edge.generation = Generation(12);
     put_app(&mut fleet, "shop", 41, 2, 96.0, 31.0);
     put_app(&mut fleet, "tweet", 8, 1, 310.0, 143.0);
@@ -373,6 +539,7 @@ fn calm() -> Fleet {
 /// `shop` is in a crash loop since its last deployment; `auth` returned to the release before.
 fn one_failing() -> Fleet {
     let mut fleet = calm();
+    with_docker(&mut fleet, true);
     put_app(&mut fleet, "auth", 4, 1, 402.0, 38.0);
     for ordinal in 0..2 {
         let id = InstanceId::of(&app("shop"), ReleaseId(41), ordinal);
@@ -477,6 +644,18 @@ pub(crate) fn full(count: u32) -> Fleet {
         );
         it.deployment = Some(DeploymentId(100 + u64::from(n)));
         fleet.tasks.insert(it.id, it);
+    }
+    for n in 0..60 {
+        let state = [ContainerState::Running, ContainerState::Exited, ContainerState::Running][n % 3];
+        let mut it = container(
+            &format!("batch-job-{n}"),
+            "registry.example/team/batch-worker:2024.11.3",
+            state,
+            None,
+            4_000 + n as i64 * 700,
+        );
+        it.ports = vec![port(Some(("127.0.0.1", 30_000 + n as u16)), 8_080)];
+        fleet.containers.insert(it.id.clone(), it);
     }
     for n in 0..9 {
         let id = HostId(format!("edge-fra-{n}"));

@@ -2,7 +2,11 @@
 
 use ratatui::text::Line;
 
-use super::{Turn, command_line, foot, plan_lines, problem_lines};
+use super::{
+    Turn, command_line, container_offers, foot,
+    offers::{Offer, cancel, remove, restart, rollbacks, scale, start, stop, wanted},
+    plan_lines, problem_lines,
+};
 use crate::{
     console::{
         keymap::Key,
@@ -15,11 +19,10 @@ use crate::{
     },
     model::{
         Problem,
-        command::{Answer, Command},
-        fleet::Fleet,
-        ids::{AppId, DeploymentId, ReleaseId},
-        plan::{PlanLine, Sign},
-        verbs::{Verb, earlier_releases},
+        command::Answer,
+        container::{Container, ContainerAct},
+        ids::{AppId, DeploymentId},
+        verbs::Verb,
     },
 };
 
@@ -55,25 +58,11 @@ enum Ask {
     },
 }
 
-/// One command with what it does.
-#[derive(Clone, Debug)]
-struct Offer {
-    label: String,
-    lines: Vec<PlanLine>,
-    undo: String,
-    command: Command,
-    same: String,
-}
-
 #[derive(Clone, Debug)]
 enum Step {
     Asking,
     Sending,
     Refused(Problem),
-}
-
-fn line(sign: Sign, what: impl Into<String>, why: impl Into<String>) -> PlanLine {
-    PlanLine { sign, what: what.into(), why: why.into() }
 }
 
 impl Confirm {
@@ -110,6 +99,25 @@ impl Confirm {
             _ => capital(word),
         };
         Some(Self { title, word, ask, step: Step::Asking, tickets: Vec::new(), accepted: Vec::new() })
+    }
+
+    /// The card for a deed on one container; a foreign one, and what cannot be undone, asks for its name.
+    pub fn of_container(verb: Verb, world: &World, container: &Container) -> Option<Self> {
+        let act = match verb {
+            Verb::Restart => ContainerAct::Restart,
+            Verb::Stop => ContainerAct::Stop,
+            Verb::Start => ContainerAct::Start,
+            Verb::Remove => ContainerAct::Remove,
+            _ => return None,
+        };
+        let offer = container_offers::offer(&world.fleet, container, act);
+        let ask = if container.is_ours() && act != ContainerAct::Remove {
+            Ask::Plain(vec![offer])
+        } else {
+            Ask::Typed { offer: Box::new(offer), name: container.name.clone(), field: Field::default() }
+        };
+        let title = format!("{} container {}", capital(act.word()), container.name);
+        Some(Self { title, word: act.word(), ask, step: Step::Asking, tickets: Vec::new(), accepted: Vec::new() })
     }
 
     fn offers(&self) -> Vec<Offer> {
@@ -260,177 +268,4 @@ impl Confirm {
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// How many instances of the routed process are wanted.
-fn wanted(fleet: &Fleet, app: &AppId) -> u32 {
-    let Some(known) = fleet.apps.get(app) else {
-        return 1;
-    };
-    let planned = known
-        .routed
-        .and_then(|release| fleet.release(app, release))
-        .and_then(|release| release.blueprint.web())
-        .map(|web| web.replicas);
-    known.replicas.or(planned).unwrap_or(1)
-}
-
-fn routed(fleet: &Fleet, app: &AppId) -> Option<ReleaseId> {
-    fleet.apps.get(app).and_then(|app| app.routed)
-}
-
-fn release_word(release: Option<ReleaseId>) -> String {
-    release.map_or_else(|| "none".to_owned(), |release| format!("release {release}"))
-}
-
-fn rollbacks(fleet: &Fleet, app: &AppId) -> Vec<Offer> {
-    let now = routed(fleet, app);
-    let warm = fleet.apps.get(app).and_then(|app| app.warm).map(|(release, _)| release);
-    earlier_releases(fleet, app)
-        .map(|release| {
-            let is_warm = warm == Some(release.id);
-            let count = fleet.instances_of(app).filter(|it| it.wanted && Some(it.release) == now).count();
-            let mut lines = Vec::new();
-            if !is_warm && release.blueprint.web().is_some() {
-                let replicas = wanted(fleet, app);
-                lines.push(line(
-                    Sign::Add,
-                    super::super::words::many(replicas as usize, "instance"),
-                    format!("of release {}, from its kept files, proved before the switch", release.id),
-                ));
-            }
-            let route = format!(
-                "{} → release {}, all at once{}",
-                release_word(now),
-                release.id,
-                if is_warm { "; it still runs" } else { "" }
-            );
-            lines.push(line(Sign::Change, "route", route));
-            if count > 0 {
-                lines.push(line(
-                    Sign::Remove,
-                    super::super::words::many(count, "instance"),
-                    format!("of {}, drained, after its warm time", release_word(now)),
-                ));
-            }
-            Offer {
-                label: format!(
-                    "release {:<4} {}  {}",
-                    release.id,
-                    release.version,
-                    release.subject.as_deref().unwrap_or_default()
-                ),
-                lines,
-                undo: now.map_or_else(String::new, |now| format!("roll back to {now}")),
-                command: Command::Rollback { app: app.clone(), release: Some(release.id) },
-                same: format!("pilothouse rollback {app} {}", release.id),
-            }
-        })
-        .collect()
-}
-
-fn restart(fleet: &Fleet, app: &AppId) -> Offer {
-    let count = super::super::words::many(wanted(fleet, app) as usize, "instance");
-    let now = release_word(routed(fleet, app));
-    Offer {
-        label: app.to_string(),
-        lines: vec![
-            line(Sign::Add, count.clone(), format!("fresh, of {now}, proved before the switch")),
-            line(Sign::Change, "route", "to the fresh ones, all at once".to_owned()),
-            line(Sign::Remove, count, "the present ones, drained first".to_owned()),
-        ],
-        undo: "none is needed: the release stays the same; when the fresh ones fail, the present ones serve on".to_owned(),
-        command: Command::Restart { app: app.clone() },
-        same: format!("pilothouse restart {app}"),
-    }
-}
-
-fn stop(fleet: &Fleet, app: &AppId) -> Offer {
-    let count = fleet.instances_of(app).filter(|it| it.state.is_alive()).count();
-    let url = fleet.apps.get(app).and_then(|app| app.url.clone());
-    let mut lines = Vec::new();
-    if let Some(url) = url {
-        lines.push(line(Sign::Remove, "route", format!("{url} answers 503 from then on")));
-    }
-    lines.push(line(Sign::Remove, super::super::words::many(count, "instance"), "drained, then ended".to_owned()));
-    Offer {
-        label: app.to_string(),
-        lines,
-        undo: format!("U on the app, or pilothouse start {app}"),
-        command: Command::Stop { app: app.clone() },
-        same: format!("pilothouse stop {app}"),
-    }
-}
-
-fn start(fleet: &Fleet, app: &AppId) -> Offer {
-    let known = fleet.apps.get(app);
-    let release = known.and_then(|known| known.routed.or(known.asked));
-    Offer {
-        label: app.to_string(),
-        lines: vec![
-            line(
-                Sign::Add,
-                super::super::words::many(wanted(fleet, app) as usize, "instance"),
-                format!("of {}", release_word(release)),
-            ),
-            line(Sign::Change, "route", "to them once they are proved".to_owned()),
-        ],
-        undo: format!("X on the app, or pilothouse stop {app}"),
-        command: Command::Start { app: app.clone() },
-        same: format!("pilothouse start {app}"),
-    }
-}
-
-fn scale(app: &AppId, now: u32, wanted: u32) -> Offer {
-    let count = super::super::words::many(now.abs_diff(wanted) as usize, "instance");
-    let lines = match wanted.cmp(&now) {
-        std::cmp::Ordering::Greater => vec![line(Sign::Add, count, "proved before they get requests")],
-        std::cmp::Ordering::Less => vec![line(Sign::Remove, count, "out of routing first, then drained, then ended")],
-        std::cmp::Ordering::Equal => vec![line(Sign::Note, "nothing", "it is that number already")],
-    };
-    Offer {
-        label: app.to_string(),
-        lines,
-        undo: format!("scale back to {now}"),
-        command: Command::Scale { app: app.clone(), replicas: wanted },
-        same: format!("pilothouse scale {app} {wanted}"),
-    }
-}
-
-fn remove(fleet: &Fleet, app: &AppId) -> Offer {
-    let instances = fleet.instances_of(app).filter(|it| it.state.is_alive()).count();
-    let releases = fleet.releases.get(app).map_or(0, std::collections::BTreeMap::len);
-    let url = fleet.apps.get(app).and_then(|app| app.url.clone()).unwrap_or_else(|| "none".to_owned());
-    Offer {
-        label: app.to_string(),
-        lines: vec![
-            line(Sign::Remove, "route", url),
-            line(Sign::Remove, super::super::words::many(instances, "instance"), "drained, then ended"),
-            line(Sign::Remove, super::super::words::many(releases, "release"), "with their files, logs and build cache"),
-        ],
-        undo: "none: it can only be deployed again from its source".to_owned(),
-        command: Command::Remove { app: app.clone() },
-        same: format!("pilothouse remove {app}"),
-    }
-}
-
-fn cancel(fleet: &Fleet, id: DeploymentId) -> Option<Offer> {
-    let it = fleet.deployments.get(&id)?;
-    let kept = it
-        .from
-        .map_or_else(|| "nothing serves before it and nothing after it".to_owned(), |from| format!("release {from} serves on"));
-    Some(Offer {
-        label: format!("#{id}"),
-        lines: vec![
-            line(
-                Sign::Remove,
-                format!("{} {}", it.aim.word(), it.release),
-                format!("of {}, now {}; its build ends within 2 s, what it staged is undone", it.app, it.phase.word()),
-            ),
-            line(Sign::Note, "route", kept),
-        ],
-        undo: "deploy it again".to_owned(),
-        command: Command::Cancel { deployment: id },
-        same: format!("pilothouse cancel {id}"),
-    })
 }

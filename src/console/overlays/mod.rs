@@ -1,10 +1,13 @@
 //! Overlays: cards above the pane, as a stack; the top one gets the keys.
 
 pub mod confirm;
+mod container_offers;
 pub mod deploy;
 pub mod help;
 pub mod leave;
+mod offers;
 pub mod palette;
+pub mod prune;
 pub mod why;
 
 use ratatui::{
@@ -37,6 +40,7 @@ pub enum Overlay {
     Confirm(Box<confirm::Confirm>),
     Deploy(Box<deploy::Deploy>),
     Why(why::Why),
+    Prune(prune::Prune),
     Leave(leave::Leave),
 }
 
@@ -69,6 +73,7 @@ impl Overlay {
             Self::Confirm(card) => card.key(key),
             Self::Deploy(card) => card.key(key),
             Self::Why(card) => card.key(key),
+            Self::Prune(card) => card.key(key),
             Self::Leave(card) => card.key(key),
         }
     }
@@ -79,7 +84,7 @@ impl Overlay {
             Self::Palette(card) => card.field.paste(text),
             Self::Confirm(card) => card.paste(text),
             Self::Deploy(card) => card.paste(text),
-            Self::Why(_) | Self::Leave(_) => {}
+            Self::Why(_) | Self::Prune(_) | Self::Leave(_) => {}
         }
     }
 
@@ -93,6 +98,9 @@ impl Overlay {
             Self::Why(card) => {
                 card.key(key);
             }
+            Self::Prune(card) => {
+                card.key(key);
+            }
             _ => {}
         }
     }
@@ -102,6 +110,7 @@ impl Overlay {
         match self {
             Self::Confirm(card) => card.answered(ticket, answer),
             Self::Deploy(card) => card.answered(ticket, answer),
+            Self::Prune(card) => card.answered(ticket, answer),
             _ => None,
         }
     }
@@ -111,6 +120,7 @@ impl Overlay {
         match self {
             Self::Confirm(card) => card.sent(tickets),
             Self::Deploy(card) => card.sent(tickets, world.now),
+            Self::Prune(card) => card.sent(tickets, world.now),
             _ => {}
         }
     }
@@ -123,6 +133,7 @@ impl Overlay {
             Self::Confirm(card) => (card.title.as_str(), 0, 84),
             Self::Deploy(_) => ("Deploy", 0, 104),
             Self::Why(card) => (card.title.as_str(), 0, 96),
+            Self::Prune(_) => ("Prune Docker", 0, 104),
             Self::Leave(_) => ("Leave", 0, 64),
         };
         let wide = most.min(area.width.saturating_sub(if area.width >= 60 { 4 } else { 0 }));
@@ -134,6 +145,7 @@ impl Overlay {
             Self::Confirm(card) => card.lines(scene, inner_wide),
             Self::Deploy(card) => card.lines(scene, inner_wide),
             Self::Why(card) => card.lines(scene, inner_wide, most_rows),
+            Self::Prune(card) => card.lines(scene, inner_wide, most_rows),
             Self::Leave(card) => card.lines(scene, inner_wide),
         };
         card(scene.theme, buf, area, wide, title, &lines, &foot);

@@ -2,20 +2,20 @@
 
 use std::cmp::Ordering;
 
-use ratatui::{buffer::Buffer, layout::Rect, text::Line};
+use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{Pane, Parts, Reply, WIDE, apps_detail, draw_details, empty, parts};
+use super::{
+    Pane, Parts, Reply, apps_detail, empty,
+    list_pane::{Details, ListPane},
+};
 use crate::{
     console::{
         filter::{Filter, Value},
+        flash::Thing,
         list::List,
         marks,
         theme::Role,
-        widgets::{
-            sparkline::sparkline,
-            strip::{Strip, draw_line},
-            table::{Column, Table, table},
-        },
+        widgets::{sparkline::sparkline, strip::Strip, table::Column},
         words::{count, latency, share},
         world::{Scene, World},
     },
@@ -47,28 +47,25 @@ const COLUMNS: &[Column] = &[
 #[derive(Clone, Debug)]
 pub struct Apps {
     pub list: List<AppId>,
-    /// Details have the keys.
-    pub inside: bool,
-    pub scroll: usize,
-    details: Vec<Line<'static>>,
+    pub details: Details,
 }
 
 impl Default for Apps {
     fn default() -> Self {
-        Self { list: List::sorted_by(STATE), inside: false, scroll: 0, details: Vec::new() }
+        Self { list: List::sorted_by(STATE), details: Details::default() }
     }
 }
 
 impl Apps {
     fn parts(&self, area: Rect) -> Parts {
-        parts(area, !self.list.filter.is_empty() || self.list.filter.editing, self.inside, 42)
+        self.details.parts(&self.list, area, 42)
     }
 
     pub fn enter(&mut self, app: AppId) {
         self.list.filter.set("");
         self.list.choose(app);
-        self.inside = true;
-        self.scroll = 0;
+        self.details.inside = true;
+        self.details.scroll = 0;
     }
 }
 
@@ -92,39 +89,23 @@ impl Pane for Apps {
         self.list.fill(rows, all, parts.table.height.saturating_sub(1) as usize);
         self.list.marks.retain(|id| world.fleet.apps.contains_key(id));
         if before.as_ref() != self.list.current() {
-            self.scroll = 0;
+            self.details.scroll = 0;
         }
-        self.details = match (parts.details, self.list.current()) {
+        self.details.lines = match (parts.details, self.list.current()) {
             (Some(details), Some(app)) => apps_detail::lines(scene, app, details.width as usize),
             _ => Vec::new(),
         };
-        let high = parts.details.map_or(0, |details| details.height as usize);
-        self.scroll = self.scroll.min(self.details.len().saturating_sub(high));
-        if self.list.rows.is_empty() {
-            self.inside = false;
-        }
+        self.details.settle(&parts, self.list.rows.is_empty());
     }
 
     fn subject(&self, scene: &Scene<'_>) -> Subject {
         let app = self.list.current().cloned();
         let deployment = app.as_ref().and_then(|app| scene.fleet().last_deployment(app)).map(|last| last.id);
-        Subject { app, deployment }
+        Subject { app, deployment, ..Subject::default() }
     }
 
     fn act(&mut self, verb: Verb, _scene: &Scene<'_>) -> Reply {
-        match verb {
-            Verb::Open | Verb::NextPart | Verb::PreviousPart if !self.inside && self.list.current().is_some() => {
-                self.inside = true;
-                self.scroll = 0;
-            }
-            Verb::Open | Verb::Back | Verb::Leave | Verb::NextPart | Verb::PreviousPart if self.inside => self.inside = false,
-            Verb::Back if !self.list.marks.is_empty() => self.list.marks.clear(),
-            Verb::Back if !self.list.filter.is_empty() => self.list.filter.set(""),
-            _ if self.inside && super::scroll(&mut self.scroll, verb, self.list.high) => {}
-            _ if self.list.act(verb, COLUMNS) => self.scroll = 0,
-            _ => return Reply::Ignored,
-        }
-        Reply::Taken
+        self.details.act(verb, &mut self.list, COLUMNS)
     }
 
     fn draw(&self, scene: &Scene<'_>, area: Rect, buf: &mut Buffer) {
@@ -140,36 +121,14 @@ impl Pane for Apps {
             );
             return;
         }
-        let parts = self.parts(area);
-        if let Some(chips) = parts.chips {
-            let line = self.list.filter.line(scene.theme, self.list.rows.len(), self.list.all, "apps", chips.width as usize);
-            draw_line(buf, chips, chips.y, &line.unwrap_or_default());
-        }
-        if parts.table.height > 0 {
-            let rows = &self.list.rows;
-            table(
-                buf,
-                scene.theme,
-                parts.table,
-                &Table {
-                    columns: COLUMNS,
-                    sort: Some(self.list.sort),
-                    rows: rows.len(),
-                    offset: self.list.offset,
-                    cursor: (!rows.is_empty()).then_some(self.list.cursor),
-                    focused: !self.inside,
-                    marked: &|row| self.list.marks.contains(&rows[row]),
-                    cell: &|strip, row, column, columns| cell(scene, strip, &rows[row], column, columns),
-                },
-            );
-            if rows.is_empty() {
-                let below = Rect { y: parts.table.y + 1, height: parts.table.height - 1, ..parts.table };
-                empty(scene, below, "No app passes the filter.", &[("Esc", "take the filter away"), ("/", "change it")], buf);
-            }
-        }
-        if let Some(details) = parts.details {
-            draw_details(scene, details, area.width + 2 >= WIDE, &self.details, self.scroll, buf);
-        }
+        let shown = ListPane {
+            what: "apps",
+            list: &self.list,
+            columns: COLUMNS,
+            details: &self.details,
+            flashing: &|id| scene.world.flashes.is_on(&Thing::App(id.clone())),
+        };
+        shown.draw(scene, area, &self.parts(area), buf, &|strip, id, column, columns| cell(scene, strip, id, column, columns));
     }
 
     fn filter(&mut self) -> Option<&mut Filter> {
@@ -186,11 +145,7 @@ impl Pane for Apps {
 
     fn press(&mut self, x: u16, y: u16, area: Rect) -> bool {
         let parts = self.parts(area);
-        if parts.details.is_some_and(|details| details.contains((x, y).into())) {
-            self.inside = true;
-            return true;
-        }
-        super::press_table(&mut self.list, &mut self.inside, x, y, parts.table)
+        self.details.press(&mut self.list, &parts, x, y)
     }
 }
 

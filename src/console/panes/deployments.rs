@@ -4,17 +4,22 @@ use std::cmp::Reverse;
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
-use super::{Pane, Parts, Reply, WIDE, draw_details, empty, labelled, log_ring::LogRing, parts};
+use super::{
+    Pane, Parts, Reply, empty, labelled,
+    list_pane::{Details, ListPane},
+    log_ring::LogRing,
+};
 use crate::{
     console::{
         filter::{Filter, Value},
+        flash::Thing,
         list::List,
         marks,
         overlays::plan_lines,
         theme::Role,
         widgets::{
-            strip::{Strip, bar, cut, draw_line, fold, heading},
-            table::{Column, Table, table},
+            strip::{Strip, bar, cut, fold, heading},
+            table::Column,
         },
         world::Scene,
     },
@@ -46,9 +51,7 @@ const BUILD_TAIL: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Deployments {
     pub list: List<DeploymentId>,
-    pub inside: bool,
-    pub scroll: usize,
-    details: Vec<Line<'static>>,
+    pub details: Details,
     /// Output of the build of the selected deployment.
     pub build: LogRing,
     pub following: Option<LogQuery>,
@@ -60,9 +63,7 @@ impl Default for Deployments {
     fn default() -> Self {
         Self {
             list: List::sorted_by(NUMBER),
-            inside: false,
-            scroll: 0,
-            details: Vec::new(),
+            details: Details::default(),
             build: LogRing::new(BUILD_BUDGET),
             following: None,
             wanted: None,
@@ -72,14 +73,14 @@ impl Default for Deployments {
 
 impl Deployments {
     fn parts(&self, area: Rect) -> Parts {
-        parts(area, !self.list.filter.is_empty() || self.list.filter.editing, self.inside, 52)
+        self.details.parts(&self.list, area, 52)
     }
 
     pub fn enter(&mut self, id: DeploymentId) {
         self.list.filter.set("");
         self.list.choose(id);
-        self.inside = true;
-        self.scroll = 0;
+        self.details.inside = true;
+        self.details.scroll = 0;
     }
 
     fn lines(&self, scene: &Scene<'_>, it: &Deployment, columns: usize, high: usize) -> Vec<Line<'static>> {
@@ -176,7 +177,7 @@ impl Pane for Deployments {
         let before = self.list.current().copied();
         self.list.fill(rows, all, parts.table.height.saturating_sub(1) as usize);
         if before != self.list.current().copied() {
-            self.scroll = 0;
+            self.details.scroll = 0;
         }
         let current = self.list.current().and_then(|id| fleet.deployments.get(id));
         self.wanted = current.filter(|it| it.has_build_log() && parts.details.is_some()).map(|it| LogQuery {
@@ -187,35 +188,21 @@ impl Pane for Deployments {
             ..LogQuery::default()
         });
         let high = parts.details.map_or(0, |details| details.height as usize);
-        self.details = match (parts.details, current) {
+        self.details.lines = match (parts.details, current) {
             (Some(details), Some(it)) => self.lines(scene, it, details.width as usize, high),
             _ => Vec::new(),
         };
-        self.scroll = self.scroll.min(self.details.len().saturating_sub(high));
-        if self.list.rows.is_empty() {
-            self.inside = false;
-        }
+        self.details.settle(&parts, self.list.rows.is_empty());
     }
 
     fn subject(&self, scene: &Scene<'_>) -> Subject {
         let deployment = self.list.current().copied();
         let app = deployment.and_then(|id| scene.fleet().deployments.get(&id)).map(|it| it.app.clone());
-        Subject { app, deployment }
+        Subject { app, deployment, ..Subject::default() }
     }
 
     fn act(&mut self, verb: Verb, _scene: &Scene<'_>) -> Reply {
-        match verb {
-            Verb::Open | Verb::NextPart | Verb::PreviousPart if !self.inside && self.list.current().is_some() => {
-                self.inside = true;
-                self.scroll = 0;
-            }
-            Verb::Open | Verb::Back | Verb::Leave | Verb::NextPart | Verb::PreviousPart if self.inside => self.inside = false,
-            Verb::Back if !self.list.filter.is_empty() => self.list.filter.set(""),
-            _ if self.inside && super::scroll(&mut self.scroll, verb, self.list.high) => {}
-            _ if self.list.act(verb, COLUMNS) => self.scroll = 0,
-            _ => return Reply::Ignored,
-        }
-        Reply::Taken
+        self.details.act(verb, &mut self.list, COLUMNS)
     }
 
     fn draw(&self, scene: &Scene<'_>, area: Rect, buf: &mut Buffer) {
@@ -224,36 +211,17 @@ impl Pane for Deployments {
             empty(scene, area, title, &[("n", "deploy a folder or a git repository")], buf);
             return;
         }
-        let parts = self.parts(area);
-        if let Some(chips) = parts.chips {
-            let line =
-                self.list.filter.line(scene.theme, self.list.rows.len(), self.list.all, "deployments", chips.width as usize);
-            draw_line(buf, chips, chips.y, &line.unwrap_or_default());
-        }
-        if parts.table.height > 0 {
-            let rows = &self.list.rows;
-            table(
-                buf,
-                scene.theme,
-                parts.table,
-                &Table {
-                    columns: COLUMNS,
-                    sort: Some(self.list.sort),
-                    rows: rows.len(),
-                    offset: self.list.offset,
-                    cursor: (!rows.is_empty()).then_some(self.list.cursor),
-                    focused: !self.inside,
-                    marked: &|_| false,
-                    cell: &|strip, row, column, columns| match scene.fleet().deployments.get(&rows[row]) {
-                        Some(it) => cell(scene, strip, it, column, columns),
-                        None => strip,
-                    },
-                },
-            );
-        }
-        if let Some(details) = parts.details {
-            draw_details(scene, details, area.width + 2 >= WIDE, &self.details, self.scroll, buf);
-        }
+        let shown = ListPane {
+            what: "deployments",
+            list: &self.list,
+            columns: COLUMNS,
+            details: &self.details,
+            flashing: &|id| scene.world.flashes.is_on(&Thing::Deployment(*id)),
+        };
+        shown.draw(scene, area, &self.parts(area), buf, &|strip, id, column, columns| match scene.fleet().deployments.get(id) {
+            Some(it) => cell(scene, strip, it, column, columns),
+            None => strip,
+        });
     }
 
     fn filter(&mut self) -> Option<&mut Filter> {
@@ -267,11 +235,7 @@ impl Pane for Deployments {
 
     fn press(&mut self, x: u16, y: u16, area: Rect) -> bool {
         let parts = self.parts(area);
-        if parts.details.is_some_and(|details| details.contains((x, y).into())) {
-            self.inside = true;
-            return true;
-        }
-        super::press_table(&mut self.list, &mut self.inside, x, y, parts.table)
+        self.details.press(&mut self.list, &parts, x, y)
     }
 }
 

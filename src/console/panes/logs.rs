@@ -377,7 +377,7 @@ impl Pane for Logs {
             self.cursor.and_then(|id| self.ring.get(id)).and_then(|entry| self.ring.origin(entry)).map(|it| it.app.clone());
         let app = of_line.or_else(|| self.query.app.clone());
         let deployment = app.as_ref().and_then(|app| scene.fleet().last_deployment(app)).map(|last| last.id);
-        Subject { app, deployment }
+        Subject { app, deployment, ..Subject::default() }
     }
 
     fn act(&mut self, verb: Verb, scene: &Scene<'_>) -> Reply {

@@ -2,15 +2,22 @@
 
 pub mod apps;
 pub mod apps_detail;
+mod container_detail;
+mod container_rows;
+pub mod containers;
 pub mod deployments;
+mod host_detail;
 pub mod hosts;
+pub mod list_pane;
 pub mod log_line;
 pub mod log_ring;
 pub mod log_view;
 pub mod logs;
 pub mod overview;
 pub mod overview_tiles;
+mod stored;
 pub mod tasks;
+mod welcome;
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
@@ -82,7 +89,7 @@ pub fn parts(area: Rect, with_chips: bool, inside: bool, share: u16) -> Parts {
         let columns = area.width * share / 100;
         Rect { x: area.right() - columns, width: columns, ..area }
     });
-    let list = details.map_or(area, |details| Rect { width: details.x.saturating_sub(area.x + 2), ..area });
+    let list = details.map_or(area, |details| Rect { width: details.x.saturating_sub(area.x + 3), ..area });
     let chips = with_chips.then_some(Rect { height: list.height.min(1), ..list });
     let top = u16::from(with_chips).min(list.height);
     let table = Rect { y: list.y + top, height: list.height - top, ..list };

@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
-use super::{Pane, Reply, empty, overview_tiles as tiles};
+use super::{Pane, Reply, empty, overview_tiles as tiles, welcome};
 use crate::{
     console::{
         action::Goal,
@@ -145,6 +145,9 @@ impl Pane for Overview {
         let columns = left_wide as usize;
         let mut stack = Stack::default();
         stack.tile(tiles::needs(scene, &needs, columns));
+        if scene.fleet().apps.is_empty() {
+            stack.tile(welcome::lines(scene, columns).into_iter().map(|line| (None, line)).collect());
+        }
         stack.tile(tiles::fleet(scene, needs.is_empty(), columns));
         stack.tile(tiles::deployments(scene, columns));
         let mut right =
@@ -200,7 +203,7 @@ impl Pane for Overview {
             Some(Item::Need(Need { about: About::Deployment(id, _), .. })) => Some(*id),
             _ => app.as_ref().and_then(|app| scene.fleet().last_deployment(app)).map(|last| last.id),
         };
-        Subject { app, deployment }
+        Subject { app, deployment, ..Subject::default() }
     }
 
     fn act(&mut self, verb: Verb, _scene: &Scene<'_>) -> Reply {
@@ -240,14 +243,6 @@ impl Pane for Overview {
                     select(buf, scene.theme, row);
                     buf.set_stringn(row.x, y, "▎", 1, scene.theme.style(Role::Accent));
                 }
-            }
-        }
-        if scene.fleet().apps.is_empty() {
-            let used = self.columns.first().map_or(0, |column| column.rows.len() as u16 + 2);
-            let left = self.columns.first().map_or(area.width, |column| column.width);
-            let below = Rect { y: area.y.saturating_add(used), height: area.height.saturating_sub(used), width: left, ..area };
-            if below.height >= 5 {
-                empty(scene, below, "No app yet.", &[("n", "deploy a folder or a git repository"), ("?", "all keys")], buf);
             }
         }
     }

@@ -17,10 +17,12 @@ use crate::{
         world::Scene,
     },
     model::{
+        container::Container,
         deployment::{Aim, Deployment},
         fleet::{AppStatus, Level},
         instance::InstanceState,
         units::Bytes,
+        verbs::Scope,
     },
 };
 
@@ -61,7 +63,8 @@ pub fn needs(scene: &Scene<'_>, needs: &[Need], columns: usize) -> Lines {
         }
         let mut keys = strip().gap(indent);
         for (verb, what) in &need.help {
-            keys = keys.key(verb.row().keys.first().copied().unwrap_or(":"), what).gap(3);
+            let key = scene.keys.key(Scope::Overview, *verb).map_or_else(|| ":".to_owned(), |key| key.to_string());
+            keys = keys.key(&key, what).gap(3);
         }
         if keys.used() > indent {
             lines.push((item.clone(), cut(keys.line(), columns)));
@@ -133,6 +136,29 @@ pub fn fleet(scene: &Scene<'_>, calm: bool, columns: usize) -> Lines {
             (" ".repeat(20), number.to_owned(), if text.ends_with("GB") { " GB mem" } else { " MB mem" })
         });
         push("Instances", alive.len(), states, spark);
+    }
+    if !fleet.containers.is_empty() {
+        let of = |symbol: &str, word: &str, role| {
+            let is = |it: &&Container| marks::container(it).role == role;
+            (symbol.to_owned(), fleet.containers.values().filter(is).count(), word.to_owned(), role)
+        };
+        let running = fleet.containers.values().filter(|it| matches!(marks::container(it).role, Role::Ok | Role::Text)).count();
+        let states = [of("✖", "failing", Role::Danger), of("▲", "unhealthy", Role::Warn), of("◐", "under way", Role::Accent)];
+        let mut shown = vec![("●", running, "running", Role::Text)];
+        shown.extend(states.iter().map(|(symbol, count, word, role)| (symbol.as_str(), *count, word.as_str(), *role)));
+        shown.push((
+            "○",
+            fleet.containers.values().filter(|it| marks::container(it).role == Role::Muted).count(),
+            "ended",
+            Role::Muted,
+        ));
+        let memory: u64 = fleet.container_history.values().filter_map(|history| history.back()).map(|sample| sample.memory).sum();
+        let text = Bytes(memory).to_string();
+        let spark = (memory > 0).then(|| {
+            let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
+            (" ".repeat(20), number.to_owned(), if unit == "GB" { " GB mem" } else { " MB mem" })
+        });
+        push("Containers", fleet.containers.len(), shown, spark);
     }
     let reachable = fleet.hosts.values().filter(|host| host.reachable).count();
     if !fleet.hosts.is_empty() {

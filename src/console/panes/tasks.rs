@@ -2,16 +2,20 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
-use super::{Pane, Parts, Reply, WIDE, draw_details, empty, labelled, parts};
+use super::{
+    Pane, Parts, Reply, empty, labelled,
+    list_pane::{Details, ListPane},
+};
 use crate::{
     console::{
         filter::{Filter, Value},
+        flash::Thing,
         list::List,
         marks,
         theme::Role,
         widgets::{
-            strip::{Strip, draw_line, heading},
-            table::{Column, Table, table},
+            strip::{Strip, heading},
+            table::Column,
         },
         words::span,
         world::Scene,
@@ -39,20 +43,18 @@ const COLUMNS: &[Column] = &[
 #[derive(Clone, Debug)]
 pub struct Tasks {
     pub list: List<TaskId>,
-    inside: bool,
-    scroll: usize,
-    details: Vec<Line<'static>>,
+    pub details: Details,
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        Self { list: List::sorted_by(STATE), inside: false, scroll: 0, details: Vec::new() }
+        Self { list: List::sorted_by(STATE), details: Details::default() }
     }
 }
 
 impl Tasks {
     fn parts(&self, area: Rect) -> Parts {
-        parts(area, !self.list.filter.is_empty() || self.list.filter.editing, self.inside, 38)
+        self.details.parts(&self.list, area, 38)
     }
 }
 
@@ -82,39 +84,28 @@ impl Pane for Tasks {
         });
         let parts = self.parts(area);
         self.list.fill(rows, tasks.len(), parts.table.height.saturating_sub(1) as usize);
-        self.details = match (parts.details, self.list.current().and_then(|id| tasks.get(id))) {
+        self.details.lines = match (parts.details, self.list.current().and_then(|id| tasks.get(id))) {
             (Some(details), Some(task)) => lines(scene, task, details.width as usize),
             _ => Vec::new(),
         };
-        let high = parts.details.map_or(0, |details| details.height as usize);
-        self.scroll = self.scroll.min(self.details.len().saturating_sub(high));
-        if self.list.rows.is_empty() {
-            self.inside = false;
-        }
+        self.details.settle(&parts, self.list.rows.is_empty());
     }
 
     fn subject(&self, scene: &Scene<'_>) -> Subject {
         let deployment = self.list.current().and_then(|id| scene.fleet().tasks.get(id)).and_then(|task| task.deployment);
         let app = deployment.and_then(|id| scene.fleet().deployments.get(&id)).map(|it| it.app.clone());
-        Subject { app, deployment }
+        Subject { app, deployment, ..Subject::default() }
     }
 
     fn act(&mut self, verb: Verb, scene: &Scene<'_>) -> Reply {
-        match verb {
-            Verb::Open if !self.inside => {
-                if let Some(deployment) = self.subject(scene).deployment {
-                    return Reply::Go(crate::console::action::Goal::Deployment(deployment));
-                }
-                self.inside = self.list.current().is_some();
-            }
-            Verb::NextPart | Verb::PreviousPart if !self.inside && self.list.current().is_some() => self.inside = true,
-            Verb::Open | Verb::Back | Verb::Leave | Verb::NextPart | Verb::PreviousPart if self.inside => self.inside = false,
-            Verb::Back if !self.list.filter.is_empty() => self.list.filter.set(""),
-            _ if self.inside && super::scroll(&mut self.scroll, verb, self.list.high) => {}
-            _ if self.list.act(verb, COLUMNS) => self.scroll = 0,
-            _ => return Reply::Ignored,
+        // A task that is a deployment is shown there.
+        if verb == Verb::Open
+            && !self.details.inside
+            && let Some(deployment) = self.subject(scene).deployment
+        {
+            return Reply::Go(crate::console::action::Goal::Deployment(deployment));
         }
-        Reply::Taken
+        self.details.act(verb, &mut self.list, COLUMNS)
     }
 
     fn draw(&self, scene: &Scene<'_>, area: Rect, buf: &mut Buffer) {
@@ -123,35 +114,17 @@ impl Pane for Tasks {
             empty(scene, area, title, &[("n", "deploy a folder or a git repository")], buf);
             return;
         }
-        let parts = self.parts(area);
-        if let Some(chips) = parts.chips {
-            let line = self.list.filter.line(scene.theme, self.list.rows.len(), self.list.all, "tasks", chips.width as usize);
-            draw_line(buf, chips, chips.y, &line.unwrap_or_default());
-        }
-        if parts.table.height > 0 {
-            let rows = &self.list.rows;
-            table(
-                buf,
-                scene.theme,
-                parts.table,
-                &Table {
-                    columns: COLUMNS,
-                    sort: Some(self.list.sort),
-                    rows: rows.len(),
-                    offset: self.list.offset,
-                    cursor: (!rows.is_empty()).then_some(self.list.cursor),
-                    focused: !self.inside,
-                    marked: &|_| false,
-                    cell: &|strip, row, column, columns| match scene.fleet().tasks.get(&rows[row]) {
-                        Some(task) => cell(scene, strip, task, column, columns),
-                        None => strip,
-                    },
-                },
-            );
-        }
-        if let Some(details) = parts.details {
-            draw_details(scene, details, area.width + 2 >= WIDE, &self.details, self.scroll, buf);
-        }
+        let shown = ListPane {
+            what: "tasks",
+            list: &self.list,
+            columns: COLUMNS,
+            details: &self.details,
+            flashing: &|id| scene.world.flashes.is_on(&Thing::Task(*id)),
+        };
+        shown.draw(scene, area, &self.parts(area), buf, &|strip, id, column, columns| match scene.fleet().tasks.get(id) {
+            Some(task) => cell(scene, strip, task, column, columns),
+            None => strip,
+        });
     }
 
     fn filter(&mut self) -> Option<&mut Filter> {
@@ -165,11 +138,7 @@ impl Pane for Tasks {
 
     fn press(&mut self, x: u16, y: u16, area: Rect) -> bool {
         let parts = self.parts(area);
-        if parts.details.is_some_and(|details| details.contains((x, y).into())) {
-            self.inside = true;
-            return true;
-        }
-        super::press_table(&mut self.list, &mut self.inside, x, y, parts.table)
+        self.details.press(&mut self.list, &parts, x, y)
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Table<'a> {
     /// The list itself has the keys.
     pub focused: bool,
     pub marked: &'a dyn Fn(usize) -> bool,
+    /// Rows that changed a moment ago.
+    pub flashing: &'a dyn Fn(usize) -> bool,
     pub cell: &'a CellWriter<'a>,
 }
 
@@ -105,8 +107,13 @@ pub fn table(buf: &mut Buffer, theme: &Theme, area: Rect, table: &Table<'_>) {
             strip = strip.gap(rest + gap);
         }
         draw_line(buf, area, y, &strip.line());
-        if selected {
+        let flashes = (table.flashing)(row);
+        if selected || flashes {
             select(buf, theme, Rect { y, height: 1, ..area });
+        }
+        if flashes {
+            let bold = ratatui::style::Style::new().add_modifier(Modifier::BOLD);
+            buf.set_style(Rect { y, height: 1, ..area }.intersection(buf.area), bold);
         }
     }
 }
