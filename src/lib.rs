@@ -13,6 +13,7 @@ pub mod hosts;
 pub mod keep;
 pub mod model;
 pub mod runtimes;
+pub mod secrets;
 pub mod sources;
 pub mod store;
 pub mod telemetry;

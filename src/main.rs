@@ -9,6 +9,7 @@ use pilothouse::{
     console::{self, action::Left, runtime::Start, state::Mode},
     engine, hosts,
     model::Problem,
+    secrets::known::{Known, Masked},
     wire,
 };
 
@@ -32,11 +33,12 @@ fn roles() -> Roles {
 
 /// Runs an engine with this machine's agent until it ends.
 fn run_engine(settings: &Settings) -> Result<(), Problem> {
-    let _log = log_to(&settings.state.engine_log());
+    let known = Known::default();
+    let _log = log_to(&settings.state.engine_log(), &known);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Problem::internal(format!("cannot start threads: {error}")))?;
     let (client, reports, door) = wire::agent::in_process();
-    let ended = runtime.block_on(engine::run(settings.clone(), client, reports, agent::run(settings.clone(), door)));
+    let ended = runtime.block_on(engine::run(settings.clone(), client, reports, agent::run(settings.clone(), door), known));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     if let Err(problem) = &ended {
         tracing::error!(%problem, "the engine does not run");
@@ -46,7 +48,7 @@ fn run_engine(settings: &Settings) -> Result<(), Problem> {
 
 /// Shows the console on the engine that runs.
 fn run_console(settings: &Settings, showing: Showing) -> Result<Parting, Problem> {
-    let _log = log_to(&settings.state.root().join("console.log"));
+    let _log = log_to(&settings.state.root().join("console.log"), &Known::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Problem::internal(format!("cannot start: {error}")))?;
     let start = Start {
@@ -70,14 +72,15 @@ fn launch_engine(settings: &Settings) -> Result<(), Problem> {
 }
 
 /// What the engine has to say goes to a file, never to the terminal.
-fn log_to(path: &Path) -> Option<tracing_appender::non_blocking::WorkerGuard> {
+fn log_to(path: &Path, known: &Known) -> Option<tracing_appender::non_blocking::WorkerGuard> {
     use tracing_subscriber::EnvFilter;
     let (folder, name) = (path.parent()?, path.file_name()?);
     std::fs::create_dir_all(folder).ok()?;
     if std::fs::metadata(path).is_ok_and(|log| log.len() > LARGEST_LOG) {
         let _ = std::fs::rename(path, path.with_extension("log.1"));
     }
-    let (writer, guard) = tracing_appender::non_blocking(tracing_appender::rolling::never(folder, name));
+    let file = Masked { known: known.clone(), to: tracing_appender::rolling::never(folder, name) };
+    let (writer, guard) = tracing_appender::non_blocking(file);
     let filter = EnvFilter::try_from_env("PILOTHOUSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_env_filter(filter).finish();
     tracing::subscriber::set_global_default(subscriber).ok()?;

@@ -53,7 +53,6 @@ const ROOMS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "model/",
     "edge/routes.rs",
-    "secrets/mask.rs",
     "deploy/",
     "integrity/lockfiles/",
     "integrity/tree.rs",

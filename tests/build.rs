@@ -86,6 +86,7 @@ impl World {
             pulls: BTreeMap::new(),
             output: None,
             env: Env::default(),
+            secrets: Env::default(),
             limits: BuildLimits::default(),
         }
     }

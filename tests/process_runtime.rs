@@ -50,6 +50,7 @@ fn spec(world: &World, ordinal: u32, command: &str) -> InstanceSpec {
         image: None,
         volumes: Vec::new(),
         env: Env::default(),
+        secrets: Env::default(),
         port: None,
         memory: None,
         kill_after: Millis(500),

@@ -11,6 +11,7 @@ use super::{
     report::Report,
     wait,
 };
+use crate::config::manifest_file;
 use crate::model::{
     command::{Answer, Command, DeployRequest, Overrides},
     ids::AppId,
@@ -58,6 +59,12 @@ pub struct Deploy {
     /// A variable of the app's environment; may be given several times
     #[arg(long = "env", value_name = "NAME=VALUE")]
     env: Vec<String>,
+    /// A secret of the app, by where its value comes from: store:NAME, env:NAME or file:/PATH; may be given several times
+    #[arg(long = "secret", value_name = "NAME=REFERENCE")]
+    secrets: Vec<String>,
+    /// Branch of the repository whose new commits are deployed by themselves from now on
+    #[arg(long, value_name = "BRANCH", value_parser = branch)]
+    watch: Option<String>,
     /// Show what would be done, and change nothing
     #[arg(long, conflicts_with = "detach")]
     plan: bool,
@@ -99,6 +106,8 @@ impl Deploy {
             runtime: self.runtime,
             replicas: self.replicas,
             env: Overrides::read_env(&self.env)?,
+            secrets: Overrides::read_secrets(&self.secrets)?,
+            watch: self.watch.clone(),
         };
         let source = match &self.image {
             Some(image) => image_source(image)?,
@@ -119,6 +128,10 @@ pub fn image_source(named: &str) -> Result<Source, Problem> {
             .hint("write it as docker pull takes it: nginx:1.27 or registry.example/team/shop:v7"));
     }
     Ok(Source::Image { reference: named.to_owned() })
+}
+
+fn branch(name: &str) -> Result<String, Problem> {
+    manifest_file::check_branch(name).map(|()| name.to_owned())
 }
 
 /// What a person named: a folder as it is; a git URL, or a folder at a ref, by git.

@@ -27,6 +27,7 @@ pub mod rollback;
 pub mod sample;
 pub mod scale;
 pub mod schema;
+pub mod secret;
 pub mod start;
 pub mod status;
 pub mod stop;
@@ -35,6 +36,7 @@ pub mod tasks;
 pub mod time;
 pub mod tool;
 pub mod wait;
+pub mod watch;
 
 use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -176,6 +178,10 @@ enum Client {
     Container(container::OneContainer),
     /// Remove what of Docker's objects is ours and not needed
     Prune(prune::Prune),
+    /// Show or end the watch of an app's branch
+    Watch(watch::Watch),
+    /// Keep values that apps are given and that nothing shows
+    Secret(secret::Secret),
     /// Work under way and the engine's own tasks
     Tasks(tasks::Tasks),
     /// What this machine offers, and how to mend what is missing
@@ -288,6 +294,8 @@ impl Client {
             Self::Containers(word) => word.run(context).await,
             Self::Container(word) => word.run(context).await,
             Self::Prune(word) => word.run(context).await,
+            Self::Watch(word) => word.run(context).await,
+            Self::Secret(word) => word.run(context).await,
             Self::Tasks(word) => word.run(context).await,
             Self::Doctor(word) => word.run(context).await,
         }

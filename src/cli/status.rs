@@ -8,7 +8,7 @@ use super::{
     context::{self, Context},
     output::{Output, Tone},
     table::{Cell, Table},
-    time, wait,
+    time, wait, watch,
 };
 use crate::model::{
     fleet::{AppStatus, Fleet},
@@ -34,6 +34,8 @@ pub struct Document {
     pub serving: Option<Serving>,
     pub url: Option<String>,
     pub instances: Vec<One>,
+    /// The branch whose new commits are deployed by themselves.
+    pub watch: Option<watch::Document>,
     /// Deployment under way, by its number.
     pub deployment: Option<u64>,
 }
@@ -83,6 +85,7 @@ impl Document {
             serving: app.serving.map(|serving| Serving { release: serving.release, since: time::rfc3339(serving.since) }),
             url: app.url.clone(),
             instances: present(fleet, id).map(one).collect(),
+            watch: app.watch.as_deref().map(watch::Document::of),
             deployment: fleet.active_deployment(id).map(|deployment| deployment.id.0),
         })
     }
@@ -139,6 +142,9 @@ fn tell(document: &Document, fleet: &Fleet, output: &Output) {
     output.line(&format!("{}{serving}", label("serving")));
     if let Some(url) = &document.url {
         output.line(&format!("{}{}", label("url"), output.paint(Tone::Accent, url)));
+    }
+    if let Some(watch) = app.and_then(|app| app.watch.as_deref()) {
+        output.line(&format!("{}{}", label("watch"), watch::words(watch)));
     }
     if !document.instances.is_empty() {
         output.line("");

@@ -8,6 +8,7 @@ use crate::model::{
     ids::AppId,
     manifest::{Manifest, Process},
     recipe::Recipe,
+    secret::{Reference, is_variable},
 };
 
 /// Name of the file in a source's root.
@@ -22,6 +23,10 @@ pub fn read(text: &str, file_name: &str) -> Result<Manifest, Problem> {
     let (manifest, places) = strict::read::<Manifest>(text, file_name)?;
     check_build(&manifest, &places)?;
     check_env(&manifest, &places)?;
+    check_secrets(&manifest, &places)?;
+    if let Some(branch) = &manifest.watch {
+        check_branch(branch).map_err(|problem| problem.at(places.of("watch")))?;
+    }
     for (name, process) in &manifest.process {
         check_process(name, process, &places)?;
     }
@@ -71,6 +76,47 @@ fn check_env(manifest: &Manifest, places: &Places) -> Result<(), Problem> {
         if value.contains('\0') {
             return Err(Problem::user(format!("the value of `{name}` holds a NUL character")).at(place()).hint("leave it out"));
         }
+    }
+    Ok(())
+}
+
+fn check_secrets(manifest: &Manifest, places: &Places) -> Result<(), Problem> {
+    for (name, reference) in &manifest.secrets {
+        let place = || places.of(&format!("secrets.{name}"));
+        if !is_variable(name) {
+            return Err(Problem::user(format!("`{}` cannot be a variable's name", name.escape_debug()))
+                .at(place())
+                .hint("use letters, digits and `_`, not beginning with a digit"));
+        }
+        if name == "PORT" {
+            return Err(Problem::user("`PORT` is given to each instance by Pilothouse").at(place()).hint("leave it out"));
+        }
+        let in_process = manifest.process.iter().find(|(_, process)| process.env.contains_key(name)).map(|(process, _)| process);
+        let twice = if manifest.env.contains_key(name) {
+            Some("[env]".to_owned())
+        } else {
+            in_process.map(|of| format!("[process.{of}.env]"))
+        };
+        if let Some(twice) = twice {
+            return Err(Problem::user(format!("`{name}` stands in {twice} too")).at(place()).hint("leave one of them"));
+        }
+        Reference::parse(reference).map_err(|problem| problem.at(place()))?;
+    }
+    Ok(())
+}
+
+/// Refuses what cannot be a branch's name (git-check-ref-format(1)).
+pub fn check_branch(branch: &str) -> Result<(), Problem> {
+    let odd = branch.is_empty()
+        || branch.starts_with(['-', '/'])
+        || branch.ends_with(['/', '.'])
+        || branch.contains("..")
+        || branch.contains("@{")
+        || branch.contains(|c: char| c.is_control() || " ~^:?*[\\".contains(c));
+    if odd {
+        return Err(
+            Problem::user(format!("`{}` is not a branch's name", branch.escape_debug())).hint("write a branch, such as main")
+        );
     }
     Ok(())
 }

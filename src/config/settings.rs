@@ -126,11 +126,13 @@ pub struct EngineSettings {
     pub sample_every: Millis,
     /// Builds that run at once. Default 2.
     pub builds: usize,
+    /// How often a watched branch is looked at; longer after failures, at most ten minutes. Default `30s`.
+    pub watch_every: Millis,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { grace: Millis::minutes(5), sample_every: Millis::seconds(3), builds: 2 }
+        Self { grace: Millis::minutes(5), sample_every: Millis::seconds(3), builds: 2, watch_every: Millis::seconds(30) }
     }
 }
 

@@ -58,6 +58,11 @@ impl StateDir {
         self.root.join("journal.db")
     }
 
+    /// Key of sealed values.
+    pub fn secrets_key(&self) -> PathBuf {
+        self.root.join("secrets.key")
+    }
+
     /// Locked by the running engine; holds its pid.
     pub fn lock(&self) -> PathBuf {
         self.root.join("engine.lock")

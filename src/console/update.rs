@@ -249,7 +249,7 @@ fn tell(state: &mut State, answer: &Result<Answer, Problem>) {
             state.say(format!("{app}: deployment #{deployment} is under way"), Role::Info);
         }
         Ok(Answer::Done { what, .. }) => state.say(what.clone(), Role::Ok),
-        Ok(Answer::Planned(_) | Answer::PrunePlanned(_)) => {}
+        Ok(Answer::Planned(_) | Answer::PrunePlanned(_) | Answer::Secrets { .. }) => {}
         Ok(Answer::Refused(problem)) | Err(problem) => state.say(problem.to_string(), Role::Danger),
     }
 }

@@ -8,6 +8,7 @@ use crate::model::{
     fleet::{App, Fleet},
     ids::{AppId, HostId, ReleaseId},
     manifest::{Manifest, Process, Runtime},
+    mask::Masker,
     plan::{Blueprint, Env, Plan, PlanLine, ProcessPlan, RoutePlan, Sign},
     problem::Problem,
     recipe::Recipe,
@@ -49,11 +50,37 @@ pub fn default_name(source: &Source) -> AppId {
 /// Environment of a release: the manifest's, then the request's.
 pub fn environment(manifest: &Manifest, overrides: &Overrides) -> Env {
     let mut env = manifest.env.clone();
+    env.retain(|name, _| !overrides.secrets.contains_key(name));
     env.extend(overrides.env.0.clone());
     for (process, section) in &manifest.process {
         env.extend(section.env.iter().map(|(name, value)| (Env::of_one(process, name), value.clone())));
     }
     Env(env)
+}
+
+/// References to the secrets of a release, by variable: the manifest's, then the request's.
+pub fn secrets(manifest: &Manifest, overrides: &Overrides) -> Result<BTreeMap<String, String>, Problem> {
+    if let Some(name) = overrides.secrets.keys().find(|name| overrides.env.0.contains_key(*name)) {
+        return Err(Problem::user(format!("{name} is given twice")).at("--env, --secret").hint("leave one of them out"));
+    }
+    let mut secrets = manifest.secrets.clone();
+    secrets.retain(|name, _| !overrides.env.0.contains_key(name));
+    secrets.extend(overrides.secrets.clone());
+    Ok(secrets)
+}
+
+/// Refuses a command that holds a value itself: it would stand in plans, records and process lists.
+pub fn check_commands(blueprint: &Blueprint, secrets: &Env) -> Result<(), Problem> {
+    let build = blueprint.build.iter().map(|(name, command)| (name.clone(), command));
+    let commands = build.chain(blueprint.processes.iter().map(|process| (process.name.clone(), &process.command)));
+    for (place, command) in commands {
+        let held = secrets.0.iter().find(|(_, value)| Masker::new([value.as_str()]).is_in(command));
+        if let Some((name, _)) = held {
+            return Err(Problem::user(format!("the command of `{place}` holds the value of the secret {name}"))
+                .hint(format!("write ${name} in its place: the shell puts the value in")));
+        }
+    }
+    Ok(())
 }
 
 /// The plan of a deployment.
@@ -121,6 +148,7 @@ fn blueprint(asked: &Asked<'_>, domain: &str) -> Result<Blueprint, Problem> {
         output,
         processes,
         env: environment(manifest, overrides).shared().0.into_keys().collect(),
+        secrets: secrets(manifest, overrides)?,
         routes,
         strategy: manifest.rollout.strategy,
         keep: manifest.rollout.keep.clone(),
@@ -335,6 +363,10 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
             line(Sign::Note, what, "the old instance stops before the new one starts; 503 with Retry-After meanwhile".to_owned());
         }
     }
+    if !blueprint.secrets.is_empty() {
+        let named = blueprint.secrets.iter().map(|(name, reference)| format!("{name} from {reference}"));
+        line(Sign::Note, "secrets".to_owned(), named.collect::<Vec<_>>().join(", "));
+    }
     line(Sign::Note, "dependencies".to_owned(), asked.checks.to_owned());
     lines
 }
@@ -374,6 +406,9 @@ fn command(asked: &Asked<'_>) -> String {
         words.push(format!("--replicas {replicas}"));
     }
     words.extend(overrides.env.0.keys().map(|name| format!("--env {name}=…")));
+    words
+        .extend(overrides.secrets.iter().map(|(name, reference)| format!("--secret {}", quoted(&format!("{name}={reference}")))));
+    words.extend(overrides.watch.iter().map(|branch| format!("--watch {}", quoted(branch))));
     words.join(" ")
 }
 

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 
-use super::journal::{Blobs, Journal, Mark};
+use super::{
+    journal::{Journal, Mark},
+    masking,
+};
 use crate::{
     config::clock,
     model::{
@@ -14,6 +17,7 @@ use crate::{
         instance::Instance,
         problem::Problem,
     },
+    secrets::{Secrets, blobs::Blobs, known::Known},
 };
 
 /// Asks that may wait for the owner.
@@ -44,17 +48,17 @@ pub struct Hub {
     asks: mpsc::Sender<Ask>,
     journal: Arc<Mutex<Journal>>,
     feed: broadcast::Sender<Arc<Numbered>>,
-    blobs: Blobs,
+    secrets: Secrets,
     lease: u64,
 }
 
 /// Makes the owner's task and the way to it.
-pub fn hub(journal: Journal, fleet: Fleet) -> (Hub, impl Future<Output = ()> + Send) {
+pub fn hub(journal: Journal, fleet: Fleet, secrets: Secrets) -> (Hub, impl Future<Output = ()> + Send) {
     let (asks, asked) = mpsc::channel(ASKS);
     let (feed, _) = broadcast::channel(FEED);
-    let owner = Owner { fleet, feed: feed.clone(), recent: VecDeque::new() };
-    let (blobs, lease) = (journal.blobs(), journal.lease());
-    (Hub { asks, journal: Arc::new(Mutex::new(journal)), feed, blobs, lease }, owner.run(asked))
+    let owner = Owner { fleet, feed: feed.clone(), recent: VecDeque::new(), known: secrets.known().clone() };
+    let lease = journal.lease();
+    (Hub { asks, journal: Arc::new(Mutex::new(journal)), feed, secrets, lease }, owner.run(asked))
 }
 
 impl Hub {
@@ -70,6 +74,7 @@ impl Hub {
         if changes.is_empty() {
             return Ok(given);
         }
+        let changes = self.masked(changes);
         let seq = journal.append(&mark, &changes, |trouble| self.degrade(trouble)).await;
         self.apply(&mut journal, seq, changes).await;
         Ok(given)
@@ -84,9 +89,15 @@ impl Hub {
     {
         let mut journal = self.journal.lock().await;
         let (changes, given) = self.look(decide).await?;
+        let changes = self.masked(changes);
         let seq = journal.append_or_refuse(&Mark::Change, &changes).await?;
         self.apply(&mut journal, seq, changes).await;
         Ok(given)
+    }
+
+    fn masked(&self, changes: Vec<Change>) -> Vec<Change> {
+        let masker = self.secrets.known().masker();
+        changes.into_iter().map(|change| masking::change(change, &masker)).collect()
     }
 
     async fn apply(&self, journal: &mut Journal, seq: u64, changes: Vec<Change>) {
@@ -146,8 +157,12 @@ impl Hub {
         self.feed.subscribe()
     }
 
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     pub fn blobs(&self) -> &Blobs {
-        &self.blobs
+        self.secrets.blobs()
     }
 
     /// This engine's lease: the generation of its orders.
@@ -175,6 +190,7 @@ struct Owner {
     fleet: Fleet,
     feed: broadcast::Sender<Arc<Numbered>>,
     recent: VecDeque<Arc<Numbered>>,
+    known: Known,
 }
 
 impl Owner {
@@ -202,7 +218,9 @@ impl Owner {
     }
 
     fn observe(&mut self, changes: Vec<Change>) {
+        let masker = self.known.masker();
         for change in changes {
+            let change = masking::change(change, &masker);
             if is_news(&self.fleet, &change) {
                 self.take(change);
             }

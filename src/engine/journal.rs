@@ -1,8 +1,7 @@
 //! The journal: what is about to be done and what was done, durable before anything goes on.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,7 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::faults::Faults;
 use crate::{
     config::clock,
-    model::{change::Change, fleet::Fleet, ids::Seq, order::OrderKey, plan::Env, problem::Problem},
+    model::{change::Change, fleet::Fleet, ids::Seq, order::OrderKey, problem::Problem},
+    secrets::{
+        blobs::{Blobs, Shared, on_store},
+        seal::Seal,
+    },
     store::{NewRecord, RecordKind, Store},
 };
 
@@ -54,7 +57,7 @@ struct Body {
 
 /// The journal of one engine; one append at a time.
 pub struct Journal {
-    store: Arc<Mutex<Box<dyn Store>>>,
+    store: Shared,
     lease: u64,
     appended: u64,
     since_snapshot: u64,
@@ -202,9 +205,9 @@ impl Journal {
         }
     }
 
-    /// A handle for blobs, which needs no turn in the order of appends.
-    pub fn blobs(&self) -> Blobs {
-        Blobs { store: Arc::clone(&self.store) }
+    /// Sealed values in the same store, which need no turn in the order of appends.
+    pub fn blobs(&self, seal: Seal) -> Blobs {
+        Blobs::new(Arc::clone(&self.store), seal)
     }
 
     async fn with<T: Send + 'static>(
@@ -215,42 +218,9 @@ impl Journal {
     }
 }
 
-async fn on_store<T: Send + 'static>(
-    store: &Arc<Mutex<Box<dyn Store>>>,
-    work: impl FnOnce(&mut dyn Store) -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    let store = Arc::clone(store);
-    let done = tokio::task::spawn_blocking(move || work(store.lock().unwrap_or_else(PoisonError::into_inner).as_mut())).await;
-    done.unwrap_or_else(|error| Err(Problem::internal(format!("the journal's writer ended: {error}"))))
-}
-
 fn unreadable(what: &str, error: &serde_json::Error) -> Problem {
     Problem::conflict(format!("the journal's {what} is not understood: {error}"))
         .hint("start the version that wrote it, or give this one another folder with --state")
-}
-
-/// Values that must not stand in the journal's records: environments.
-#[derive(Clone)]
-pub struct Blobs {
-    store: Arc<Mutex<Box<dyn Store>>>,
-}
-
-impl Blobs {
-    /// Durable on return.
-    pub async fn put_env(&self, name: String, env: &Env) -> Result<(), Problem> {
-        let bytes = serde_json::to_vec(env).unwrap_or_default();
-        on_store(&self.store, move |store| store.put_blob(&name, &bytes)).await
-    }
-
-    /// Empty when there is none.
-    pub async fn env(&self, name: String) -> Result<Env, Problem> {
-        let bytes = on_store(&self.store, move |store| store.blob(&name)).await?;
-        Ok(Env(bytes.and_then(|bytes| serde_json::from_slice::<BTreeMap<_, _>>(&bytes).ok()).unwrap_or_default()))
-    }
-
-    pub async fn remove(&self, prefix: String) -> Result<(), Problem> {
-        on_store(&self.store, move |store| store.remove_blobs(&prefix)).await
-    }
 }
 
 #[cfg(test)]
@@ -279,6 +249,7 @@ mod tests {
             next_release: ReleaseId(next),
             created_at: Timestamp(0),
             warm: None,
+            watch: None,
         }
     }
 
@@ -346,7 +317,10 @@ mod tests {
         fn thin(&mut self, drop_to: u64) -> Result<(), Problem> { self.inner.thin(drop_to) }
         fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), Problem> { self.inner.put_blob(name, bytes) }
         fn blob(&mut self, name: &str) -> Result<Option<Vec<u8>>, Problem> { self.inner.blob(name) }
+        fn blob_names(&mut self, prefix: &str) -> Result<Vec<String>, Problem> { self.inner.blob_names(prefix) }
         fn remove_blobs(&mut self, prefix: &str) -> Result<(), Problem> { self.inner.remove_blobs(prefix) }
+        fn remove_blob(&mut self, name: &str) -> Result<(), Problem> { self.inner.remove_blob(name) }
+        fn wipe(&mut self) -> Result<(), Problem> { self.inner.wipe() }
         fn next_lease(&mut self) -> Result<u64, Problem> { self.inner.next_lease() }
     }
 

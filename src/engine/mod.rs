@@ -6,6 +6,7 @@ pub mod faults;
 pub mod figures;
 pub mod fleet;
 pub mod journal;
+pub mod masking;
 pub mod observer;
 pub mod supervisor;
 pub mod wiring;
@@ -31,6 +32,7 @@ use self::{
         deployments::Deployments,
         instances::Instances,
         orders::{Interrupts, Orders},
+        watches::Watches,
     },
     faults::Faults,
     fleet::Hub,
@@ -48,6 +50,7 @@ use crate::{
         order::{Outcome, Report, Work},
         problem::Problem,
     },
+    secrets::{Secrets, known::Known, seal::Seal},
     store::sqlite::Sqlite,
     telemetry::logs::LogStore,
     wire::{agent::AgentClient, http},
@@ -55,18 +58,21 @@ use crate::{
 
 /// How often the engine asks itself whether anything still depends on it.
 const IDLE_CHECK: Duration = Duration::from_secs(1);
+/// No branch is looked at more often, whatever the settings say.
+const FASTEST_WATCH: Duration = Duration::from_millis(200);
 /// Longest wait for tasks to end.
 const ENDING: Duration = Duration::from_secs(5);
 
 /// Runs an engine until it is asked to end, or nothing depends on it for its time of grace.
 ///
 /// `agent` and `reports` lead to this machine's agent, which runs as `running` once this engine is the only one. Refused when another engine holds the state folder, or when its
-/// journal cannot be used.
+/// journal cannot be used. Values of secrets become known to `known_values`, whoever else masks by it.
 pub async fn run(
     settings: Settings,
     agent: AgentClient,
     reports: mpsc::Receiver<Report>,
     running: impl Future<Output = ()> + Send + 'static,
+    known_values: Known,
 ) -> Result<(), Problem> {
     settings.state.create().map_err(|error| unusable(&settings, &error))?;
     let _lock = lock(&settings)?;
@@ -87,7 +93,10 @@ pub async fn run(
     let listener = http::bind(&socket)
         .map_err(|error| Problem::unavailable(format!("cannot listen: {error}")).at(socket.display().to_string()))?;
 
-    let (hub, owner) = fleet::hub(journal, known);
+    let secrets = Secrets::new(journal.blobs(Seal::new(settings.state.secrets_key())), known_values);
+    // Before anything is recorded or shown: what is known is masked.
+    let readable = secrets.begin().await;
+    let (hub, owner) = fleet::hub(journal, known, secrets);
     let supervisor = Supervisor::new(hub.clone(), CancellationToken::new());
     supervisor.start(owner);
     let stop = supervisor.stop().clone();
@@ -99,6 +108,9 @@ pub async fn run(
     });
     let orders = Orders::new(hub.clone(), agent);
     let interrupts = Interrupts::default();
+    let commands =
+        Commands { hub: hub.clone(), orders: orders.clone(), interrupts: interrupts.clone(), placer: Arc::new(OnlyHost) };
+    watch_branches(&settings, &commands, &supervisor);
     let surveyed = observe(&hub, &supervisor, reports);
     let controllers = supervisor.part();
     control(&settings, &hub, &controllers, &orders, &interrupts, &surveyed);
@@ -106,7 +118,6 @@ pub async fn run(
 
     let (end, mut ends) = watch::channel(None);
     let feeds = Arc::new(AtomicUsize::new(0));
-    let commands = Commands { hub: hub.clone(), orders: orders.clone(), interrupts, placer: Arc::new(OnlyHost) };
     let door = Door {
         hub: hub.clone(),
         commands,
@@ -117,6 +128,10 @@ pub async fn run(
     let serving = CancellationToken::new();
     supervisor.start(http::serve(listener, serving.clone(), move |request| door.clone().answer(request)));
     supervisor.start(end_when_idle(hub.clone(), feeds, settings.config.engine.grace.duration(), end));
+    if let Err(problem) = readable {
+        tracing::error!(%problem, "sealed values cannot be read");
+        hub.event("secrets", Level::Danger, problem.to_string()).await;
+    }
     hub.event("engine", Level::Plain, format!("started, pid {}", std::process::id())).await;
     tracing::info!(state = %settings.state.root().display(), "the engine runs");
 
@@ -226,6 +241,19 @@ fn control(
         let (hub, watched) = (hub.clone(), supervisor.clone());
         supervisor.keep(name, move || controllers::schedule(Arc::clone(&controller), hub.clone(), watched.clone()));
     }
+}
+
+fn watch_branches(settings: &Settings, commands: &Commands, supervisor: &Supervisor) {
+    let (hub, watched) = (commands.hub.clone(), supervisor.clone());
+    let watches: Arc<dyn Controller> = Arc::new(Watches {
+        hub: hub.clone(),
+        orders: commands.orders.clone(),
+        commands: commands.clone(),
+        supervisor: supervisor.clone(),
+        every: settings.config.engine.watch_every.duration().max(FASTEST_WATCH),
+        pace: Arc::default(),
+    });
+    supervisor.keep("watches", move || controllers::schedule(Arc::clone(&watches), hub.clone(), watched.clone()));
 }
 
 /// Puts the journaled table in force once at the start: the edge may have been away for longer than the engine.

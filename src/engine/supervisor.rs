@@ -131,7 +131,8 @@ impl Supervisor {
         let _ = tokio::time::timeout(limit, self.tracker.wait()).await;
     }
 
-    fn row(&self, name: String, reason: &str, deployment: Option<DeploymentId>) -> Task {
+    /// A row of the board, not yet shown.
+    pub fn row(&self, name: String, reason: &str, deployment: Option<DeploymentId>) -> Task {
         Task {
             id: TaskId(self.next.fetch_add(1, Ordering::Relaxed)),
             name,

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{getpid, set_child_subreaper, setsid};
 
-use super::{clock, keeper::Keeper, spec::Spec};
+use super::{clock, handed::Handed, keeper::Keeper, spec::Spec};
 
 /// How long a keeper waits for one of the same folder that is about to end.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
@@ -24,7 +24,8 @@ pub(super) fn launch(dir: &Path) -> ExitCode {
     let keeper = std::process::Command::new("/proc/self/exe")
         .args(["keep".as_ref(), dir.as_os_str()])
         .env_clear()
-        .stdin(Stdio::null())
+        // What this process was handed is for the keeper.
+        .stdin(Stdio::inherit())
         .stderr(Stdio::null())
         .current_dir("/")
         .spawn();
@@ -85,8 +86,9 @@ fn prepare(dir: &Path) -> io::Result<(Keeper, File)> {
     let _ = setsid();
     set_child_subreaper(Some(getpid()))?;
     let lock = lock(dir)?;
-    let spec = Spec::read(dir)?;
-    let mut keeper = Keeper::new(dir.to_owned(), spec)?;
+    let handed = Handed::inherited()?;
+    let spec = Spec { env: handed.read()?, ..Spec::read(dir)? };
+    let mut keeper = Keeper::new(dir.to_owned(), spec, handed)?;
     keeper.start(clock::monotonic());
     keeper.save_first()?;
     Ok((keeper, lock))

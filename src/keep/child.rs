@@ -10,25 +10,29 @@ use std::{
 
 use rustix::process::setsid;
 
-use super::spec::{Program, Spec};
+use super::{
+    handed::Handed,
+    spec::{Program, Spec},
+};
+use crate::model::plan::Env;
 
 /// Name of the variable that marks every process of a keeper: its value is the keeper's folder.
 pub const MARK: &str = "PILOTHOUSE_KEEPER";
 
 /// Starts the program of the folder's spec with pipes for its output, by way of `become_program`.
 #[expect(clippy::disallowed_types, reason = "programs are run by hosts/, sources/ and keep/")]
-pub(super) fn spawn(dir: &Path, control_group: Option<&Path>) -> io::Result<std::process::Child> {
+pub(super) fn spawn(dir: &Path, control_group: Option<&Path>, handed: &Handed) -> io::Result<std::process::Child> {
     // This very program, also when its file was replaced since.
     let mut command = std::process::Command::new("/proc/self/exe");
     command.arg0("pilothouse").args(["keep", "--exec"]).arg(dir).args(control_group);
-    command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    command.env_clear().current_dir("/").stdin(handed.stdin()?).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 /// Makes this process a session of its own, puts it into its control group, and turns it into the spec's program.
 ///
 /// Returns only when that is impossible, after a line on standard error.
 pub(super) fn become_program(dir: &Path, control_group: Option<&Path>) -> ExitCode {
-    let error = match prepare(control_group).and_then(|()| Spec::read(dir)) {
+    let error = match prepare(control_group).and_then(|env| Ok(Spec { env, ..Spec::read(dir)? })) {
         Ok(spec) => exec(dir, &spec),
         Err(error) => error.to_string(),
     };
@@ -36,12 +40,15 @@ pub(super) fn become_program(dir: &Path, control_group: Option<&Path>) -> ExitCo
     ExitCode::from(127)
 }
 
-fn prepare(control_group: Option<&Path>) -> io::Result<()> {
+/// Gives the environment that was handed on standard input, which the program finds empty.
+fn prepare(control_group: Option<&Path>) -> io::Result<Env> {
     let _ = setsid();
-    match control_group {
-        Some(group) => std::fs::write(group.join("cgroup.procs"), "0"),
-        None => Ok(()),
+    let env = Handed::inherited()?.read()?;
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    if let Some(group) = control_group {
+        std::fs::write(group.join("cgroup.procs"), "0")?;
     }
+    Ok(env)
 }
 
 #[expect(clippy::disallowed_types, reason = "programs are run by hosts/, sources/ and keep/")]

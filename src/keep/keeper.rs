@@ -19,6 +19,7 @@ use signal_hook::consts::{SIGCHLD, SIGTERM};
 
 use super::{
     child, clock,
+    handed::Handed,
     log::Log,
     memory::Limit,
     output::Output,
@@ -27,7 +28,10 @@ use super::{
     spec::{Restart, Spec},
     state::KeeperState,
 };
-use crate::model::instance::{Exit, InstanceState};
+use crate::model::{
+    instance::{Exit, InstanceState},
+    mask::Masker,
+};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
@@ -54,6 +58,9 @@ struct Ending {
 pub(super) struct Keeper {
     dir: PathBuf,
     spec: Spec,
+    /// The environment's values, for each start of the program.
+    handed: Handed,
+    masker: Masker,
     state: KeeperState,
     saved: Option<KeeperState>,
     log: Log,
@@ -76,7 +83,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(dir: PathBuf, spec: Spec) -> io::Result<Self> {
+    pub(super) fn new(dir: PathBuf, spec: Spec, handed: Handed) -> io::Result<Self> {
         let (signals, wake) = UnixStream::pair()?;
         signals.set_nonblocking(true)?;
         let asked = Arc::new(AtomicBool::new(false));
@@ -101,7 +108,9 @@ impl Keeper {
         };
         Ok(Self {
             dir,
+            masker: spec.masker(),
             spec,
+            handed,
             state,
             saved: None,
             log,
@@ -158,9 +167,9 @@ impl Keeper {
         self.limit_at = now;
         (self.timed_out, self.out_of_memory) = (false, false);
         self.state.restarts_at = None;
-        let started = child::spawn(&self.dir, self.limit.group()).and_then(|child| {
+        let started = child::spawn(&self.dir, self.limit.group(), &self.handed).and_then(|child| {
             let process = Process::of(child.id()).ok_or(io::ErrorKind::NotFound)?;
-            self.output = Output::of(child)?;
+            self.output = Output::of(child, &self.masker)?;
             Ok(process)
         });
         match started {

@@ -9,11 +9,12 @@ use rustix::{
 
 use super::{
     child, clock,
+    handed::Handed,
     process::{self, Process},
     spec::{self, Spec},
     state::KeeperState,
 };
-use crate::model::{instance::InstanceState, log::LogLabels, problem::Problem};
+use crate::model::{instance::InstanceState, log::LogLabels, plan::Env, problem::Problem};
 
 /// A keeper that has not answered by then does not answer any more.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
@@ -30,7 +31,7 @@ pub fn launch(binary: &Path, dir: &Path, spec: &Spec, labels: &LogLabels) -> Res
     write_folder(dir, spec, labels).map_err(|error| {
         Problem::unavailable(format!("cannot write the keeper's folder: {error}")).at(dir.display().to_string())
     })?;
-    let answer = run(binary, dir)?;
+    let answer = run(binary, dir, &spec.env)?;
     match answer.strip_prefix('!') {
         None if !answer.is_empty() => serde_json::from_str(&answer)
             .map_err(|error| Problem::internal(format!("the keeper's answer cannot be read: {error}"))),
@@ -83,14 +84,15 @@ fn write_folder(dir: &Path, spec: &Spec, labels: &LogLabels) -> std::io::Result<
 }
 
 #[expect(clippy::disallowed_types, reason = "keepers are started here")]
-fn run(binary: &Path, dir: &Path) -> Result<String, Problem> {
+fn run(binary: &Path, dir: &Path, env: &Env) -> Result<String, Problem> {
     let failed = |error: std::io::Error| Problem::unavailable(format!("cannot run {}: {error}", binary.display()));
+    let handed = Handed::new(env).and_then(|handed| handed.stdin()).map_err(failed)?;
     let mut middle = std::process::Command::new(binary)
         .args(["keep", "--launch"])
         .arg(dir)
         .env_clear()
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(handed)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

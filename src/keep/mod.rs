@@ -1,12 +1,13 @@
 //! The keeper role: one tiny process per instance, which owns its pipes, log, exit status and restarts.
 //!
 //! Engine and agent may die: no line and no exit status is lost. A keeper's folder holds `spec.json` (what to run; mode
-//! 0600, for it holds the environment), `labels.json` (whose log it is), `state.json` (what is observed, written by the
+//! 0600; the environment by its names alone, for its values are handed over in memory), `labels.json` (whose log it is), `state.json` (what is observed, written by the
 //! keeper alone) and `log/`.
 
 mod boot;
 mod child;
 mod clock;
+mod handed;
 mod keeper;
 pub mod launch;
 mod lines;

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{clock, lines::Lines, log::Log};
-use crate::model::log::Stream;
+use crate::model::{
+    log::Stream,
+    mask::{Masker, Masking},
+};
 
 /// The beginning of a line waits so long for its end.
 const SILENCE: Duration = Duration::from_millis(200);
@@ -18,6 +21,7 @@ const CHUNK: usize = 64 * 1024;
 struct Pipe {
     file: std::fs::File,
     stream: Stream,
+    masking: Masking,
     lines: Lines,
     heard: Duration,
 }
@@ -38,13 +42,19 @@ enum Got {
 }
 
 impl Output {
-    pub(super) fn of(child: std::process::Child) -> std::io::Result<Self> {
+    pub(super) fn of(child: std::process::Child, masker: &Masker) -> std::io::Result<Self> {
         let out = child.stdout.map(|pipe| (OwnedFd::from(pipe), Stream::Out));
         let err = child.stderr.map(|pipe| (OwnedFd::from(pipe), Stream::Err));
         let mut pipes = Vec::new();
         for (pipe, stream) in out.into_iter().chain(err) {
             rustix::io::ioctl_fionbio(&pipe, true)?;
-            pipes.push(Pipe { file: pipe.into(), stream, lines: Lines::default(), heard: Duration::ZERO });
+            pipes.push(Pipe {
+                file: pipe.into(),
+                stream,
+                masking: Masking::new(masker.clone()),
+                lines: Lines::default(),
+                heard: Duration::ZERO,
+            });
         }
         Ok(Self { pipes, buffer: vec![0; CHUNK] })
     }
@@ -64,7 +74,9 @@ impl Output {
         let buffer = &mut self.buffer;
         self.pipes.retain_mut(|pipe| {
             let got = pipe.read(buffer, now, log);
-            if got == Got::End || now >= pipe.heard + SILENCE {
+            if got == Got::End {
+                pipe.finish(log);
+            } else if now >= pipe.heard + SILENCE {
                 pipe.lines.flush(|line| log.add(pipe.stream, line));
             }
             got != Got::End
@@ -81,18 +93,26 @@ impl Output {
             while left > 0 && pipe.read(&mut self.buffer, now, log) == Got::Bytes {
                 left -= 1;
             }
-            pipe.lines.flush(|line| log.add(pipe.stream, line));
+            pipe.finish(log);
         }
     }
 }
 
 impl Pipe {
+    /// Nothing more of this line comes.
+    fn finish(&mut self, log: &mut Log) {
+        let (lines, stream) = (&mut self.lines, self.stream);
+        self.masking.finish(|shown| lines.push(shown, |line| log.add(stream, line)));
+        lines.flush(|line| log.add(stream, line));
+    }
+
     fn read(&mut self, buffer: &mut [u8], now: Duration, log: &mut Log) -> Got {
         match self.file.read(buffer) {
             Ok(0) => Got::End,
             Ok(read) => {
                 self.heard = now;
-                self.lines.push(&buffer[..read], |line| log.add(self.stream, line));
+                let (lines, stream) = (&mut self.lines, self.stream);
+                self.masking.push(&buffer[..read], |shown| lines.push(shown, |line| log.add(stream, line)));
                 Got::Bytes
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Got::NothingYet,

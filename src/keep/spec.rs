@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    mask::Masker,
     plan::Env,
     units::{Bytes, Millis},
 };
@@ -41,7 +42,11 @@ pub struct Spec {
     /// Working folder, and `HOME` unless `env` has one.
     pub folder: PathBuf,
     /// The whole environment, besides `HOME`, `LANG`, `PATH`, `PORT` where it lacks them, and `PILOTHOUSE_KEEPER`.
+    /// On disk its names alone.
     pub env: Env,
+    /// Names in `env` whose values are masked in the log.
+    #[serde(default)]
+    pub secrets: Vec<String>,
     /// `PATH` where `env` has none. Empty: that of the process that launches.
     pub search_path: String,
     /// Given to the program as `PORT`.
@@ -72,6 +77,7 @@ impl Spec {
             program,
             folder: folder.into(),
             env: Env::default(),
+            secrets: Vec::new(),
             search_path: String::new(),
             port: None,
             port_chosen: false,
@@ -86,9 +92,11 @@ impl Spec {
         }
     }
 
-    /// Whether both ask for the same, whatever port was chosen and whoever launches it.
+    /// Whether both ask for the same, whatever port was chosen and whoever launches it. Values of the environment are not
+    /// compared: what is on disk has none.
     pub fn is_same_as(&self, other: &Spec) -> bool {
         let asked = |spec: &Spec| Spec {
+            env: names(&spec.env),
             port: spec.port.filter(|_| !spec.port_chosen),
             search_path: String::new(),
             boot_id: String::new(),
@@ -102,8 +110,19 @@ impl Spec {
     }
 
     pub fn write(&self, dir: &Path) -> io::Result<()> {
-        replace(&dir.join("spec.json"), &serde_json::to_vec(self)?)
+        let bare = Spec { env: names(&self.env), ..self.clone() };
+        replace(&dir.join("spec.json"), &serde_json::to_vec(&bare)?)
     }
+
+    /// Finds the values of `secrets`.
+    pub(super) fn masker(&self) -> Masker {
+        Masker::new(self.secrets.iter().filter_map(|name| self.env.0.get(name)).map(String::as_str))
+    }
+}
+
+/// The environment without its values.
+fn names(env: &Env) -> Env {
+    Env(env.0.keys().map(|name| (name.clone(), String::new())).collect())
 }
 
 /// Puts `content` in place of the file as a whole or not at all, readable by its owner alone.

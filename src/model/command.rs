@@ -10,6 +10,7 @@ use super::{
     manifest::Runtime,
     plan::{Env, Plan},
     problem::Problem,
+    secret::{Reference, Secret, StoredSecret, is_variable},
     source::Source,
 };
 
@@ -69,6 +70,22 @@ pub enum Command {
     PruneDocker {
         objects: Vec<PruneObject>,
     },
+    /// Keeps a value under a name, sealed. It travels in this command and stands in no record.
+    SecretSet {
+        name: String,
+        value: Secret,
+    },
+    SecretList,
+    /// Refused when an app uses it, unless `used_too`.
+    SecretRemove {
+        name: String,
+        #[serde(default)]
+        used_too: bool,
+    },
+    /// No commit of an app's branch is deployed by itself any more.
+    WatchOff {
+        app: AppId,
+    },
     /// End the engine. Apps and the edge go on, unless `everything`: then all instances and the edge end first.
     StopEngine {
         everything: bool,
@@ -96,9 +113,27 @@ pub struct Overrides {
     pub runtime: Option<Runtime>,
     pub replicas: Option<u32>,
     pub env: Env,
+    /// References to secrets, by variable.
+    pub secrets: BTreeMap<String, String>,
+    /// Branch whose new commits are to be deployed from now on.
+    pub watch: Option<String>,
 }
 
 impl Overrides {
+    /// Reads `NAME=REFERENCE` pairs. Nothing of a pair that is not one is shown: it may be a value.
+    pub fn read_secrets(pairs: &[String]) -> Result<BTreeMap<String, String>, Problem> {
+        let mut secrets = BTreeMap::new();
+        for pair in pairs {
+            let next = "write --secret DATABASE_URL=store:shop-db";
+            let Some((name, reference)) = pair.split_once('=').filter(|(name, _)| is_variable(name)) else {
+                return Err(Problem::user("a secret is not written as NAME=REFERENCE").at("--secret").hint(next));
+            };
+            let reference = Reference::parse(reference).map_err(|problem| problem.at(format!("--secret {name}")))?;
+            secrets.insert(name.to_owned(), reference.to_string());
+        }
+        Ok(secrets)
+    }
+
     /// Reads `K=V` pairs.
     pub fn read_env(pairs: &[String]) -> Result<Env, Problem> {
         let mut env = BTreeMap::new();
@@ -129,6 +164,9 @@ pub enum Answer {
         app: AppId,
     },
     Planned(Box<Plan>),
+    Secrets {
+        secrets: Vec<StoredSecret>,
+    },
     PrunePlanned(PrunePlan),
     Done {
         what: String,

@@ -17,6 +17,7 @@ use super::{
     sample::{AppSample, HostSample, InstanceSample, Sample},
     source::Source,
     units::{Millis, Timestamp},
+    watch::Watch,
 };
 
 /// Samples kept of one thing: at one each 3 s the last ten minutes.
@@ -75,6 +76,9 @@ pub struct App {
     pub created_at: Timestamp,
     /// Until when the previous release is kept running, and which it is.
     pub warm: Option<(ReleaseId, Timestamp)>,
+    /// The branch whose new commits are deployed by themselves.
+    #[serde(default)]
+    pub watch: Option<Box<Watch>>,
 }
 
 /// A release: immutable once built.

@@ -30,6 +30,9 @@ pub struct InstanceSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Mount>,
     pub env: Env,
+    /// More of its environment, whose values are masked wherever they would be shown or kept.
+    #[serde(default)]
+    pub secrets: Env,
     /// Asked port; absent: the runtime chooses a free one and tells it by `PORT`. In a container: the port inside.
     pub port: Option<u16>,
     pub memory: Option<Bytes>,

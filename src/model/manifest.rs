@@ -23,6 +23,13 @@ pub struct Manifest {
     /// Environment of the build and of every process.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Secrets of the build and of every process, by variable: where each value comes from, as `store:NAME`
+    /// (`pilothouse secret set NAME`), `env:NAME` or `file:/PATH`. Values are masked wherever they would be shown.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+    /// Branch of the git repository whose new commits are deployed by themselves. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<String>,
     /// Processes by name; `web` is the one that is routed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub process: BTreeMap<String, Process>,

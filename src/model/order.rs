@@ -14,7 +14,7 @@ use super::{
     problem::Problem,
     route::RouteTable,
     sample::{HostSample, InstanceSample},
-    source::{Source, Survey},
+    source::{Source, Survey, Tip},
     tool::Tool,
     units::{Bytes, Millis, Timestamp},
 };
@@ -50,6 +50,8 @@ pub struct Order {
 pub enum Work {
     /// Look at a source without keeping it.
     Survey { source: Source },
+    /// Which commit a branch of a repository is at. `known` is one that it was at before.
+    Tip { source: Source, known: Option<String> },
     /// Bring a source into the release's folder.
     Fetch { app: AppId, release: ReleaseId, source: Source },
     /// Make the artefact of a fetched release.
@@ -94,6 +96,10 @@ pub struct BuildWork {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pulls: BTreeMap<String, String>,
     pub env: Env,
+    /// More of the commands' environment, masked in the log. It must not become a part of what is built: no image, no
+    /// argument of one.
+    #[serde(default)]
+    pub secrets: Env,
     pub limits: BuildLimits,
 }
 
@@ -114,6 +120,7 @@ pub struct PruneWork {
 #[serde(tag = "done", rename_all = "snake_case")]
 pub enum Done {
     Surveyed(Survey),
+    Tip(Tip),
     Fetched(Survey),
     Built(Artefact),
     Started {

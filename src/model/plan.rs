@@ -80,6 +80,9 @@ pub struct Blueprint {
     pub processes: Vec<ProcessPlan>,
     /// Names of the environment variables; values never enter a plan.
     pub env: Vec<String>,
+    /// References to secrets, by variable; values never enter a plan.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
     /// What the public edge leads to it; the first one becomes the URL.
     pub routes: Vec<RoutePlan>,
     pub strategy: Strategy,
@@ -169,6 +172,13 @@ pub struct Artefact {
 pub struct Env(pub BTreeMap<String, String>);
 
 impl Env {
+    /// With `more`, which wins.
+    pub fn with(&self, more: &Self) -> Self {
+        let mut all = self.clone();
+        all.0.extend(more.0.clone());
+        all
+    }
+
     /// Name under which a variable of one process alone is kept beside the app's: no variable's name has a `/`.
     pub fn of_one(process: &str, name: &str) -> String {
         format!("{process}/{name}")

@@ -87,6 +87,15 @@ impl Wanted {
     }
 }
 
+/// Where a branch is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tip {
+    /// Absent when there is no such branch.
+    pub commit: Option<String>,
+    /// Whether the branch was rewritten: what was known does not lie before its commit. Absent when it cannot be told.
+    pub rewritten: Option<bool>,
+}
+
 /// What a fetch found: enough to name the release, and to detect what it is without further I/O.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {

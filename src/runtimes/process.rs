@@ -35,7 +35,8 @@ impl ProcessRuntime {
     fn spec(&self, instance: &InstanceSpec) -> Spec {
         let program = Program::Shell(instance.command.clone());
         Spec {
-            env: instance.env.clone(),
+            env: instance.env.with(&instance.secrets),
+            secrets: instance.secrets.0.keys().cloned().collect(),
             port: instance.port,
             port_chosen: instance.port.is_none(),
             memory: instance.memory,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::model::{
     Problem,
-    source::{Survey, without_password},
+    source::{Survey, Tip, without_password},
     units::Bytes,
 };
 
@@ -87,12 +87,8 @@ impl Repository {
         let stop = Stop { within: visit.within, cancel: visit.cancel.clone() };
         // What it may hold, and its history as much again.
         let most = Bytes(visit.limits.bytes.0.saturating_mul(2));
-        let mut git = Git::here(folder, stop).at_most(most).hiding(&self.url).telling(visit.progress.clone());
-        if let Some(ssh) =
-            git.ask(&["config", "--get", "core.sshCommand"]).await?.filter(|_| std::env::var_os("GIT_SSH_COMMAND").is_none())
-        {
-            git = git.by_ssh(ssh.trim().to_owned());
-        }
+        let git = Git::here(folder, stop).at_most(most).hiding(&self.url).telling(visit.progress.clone());
+        let git = self.by_ssh(git).await?;
         (visit.progress)(format!("asking {}", self.shown()));
         let remote = self.ask_remote(&git).await?;
         let wanted = self.choose(&remote)?;
@@ -105,6 +101,47 @@ impl Repository {
         let head = self.done(git.run(&["log", "-1", "--format=%H%n%s"]).await?, "log")?;
         let mut lines = head.lines().map(str::to_owned);
         Ok(Survey { commit: lines.next(), subject: lines.next(), reference, ..Survey::default() })
+    }
+
+    /// Where `branch` is, without fetching any file.
+    pub(super) async fn tip(&self, branch: &str, known: Option<&str>, visit: &Visit) -> Result<Tip, Problem> {
+        self.check()?;
+        let folder = Temporary(visit.scratch.clone());
+        fs::create_dir_all(&folder.0).map_err(|error| listing::unreadable(&folder.0, &error))?;
+        let stop = Stop { within: visit.within, cancel: visit.cancel.clone() };
+        let git = self.by_ssh(Git::here(&folder.0, stop).hiding(&self.url)).await?;
+        let full = format!("refs/heads/{branch}");
+        let said = self.done(git.run(&["ls-remote", "--", &self.url, &full]).await?, "ls-remote")?;
+        let line = said.lines().filter_map(|line| line.split_once('\t')).find(|(_, name)| *name == full);
+        let commit = line.map(|(commit, _)| commit.to_owned());
+        let rewritten = match (&commit, known) {
+            (Some(commit), Some(known)) if commit != known => self.is_rewritten(&git, &full, known).await,
+            _ => Some(false),
+        };
+        Ok(Tip { commit, rewritten })
+    }
+
+    /// Whether `known` is no ancestor of the branch. Looks at its last commits, without their files where the server can.
+    async fn is_rewritten(&self, git: &Git, branch: &str, known: &str) -> Option<bool> {
+        const DEPTH: &str = "--depth=200";
+        git.run(&["init", "--quiet", "--bare", "--template=", "--initial-branch=fetched"]).await.ok().filter(|said| said.ok)?;
+        let fetch = ["fetch", "--quiet", "--no-tags", DEPTH, "--filter=tree:0", "--no-recurse-submodules", "--"];
+        git.run(&[&fetch[..], &[&self.url, branch]].concat()).await.ok().filter(|said| said.ok)?;
+        let commits = git.run(&["rev-list", "FETCH_HEAD"]).await.ok().filter(|said| said.ok)?;
+        if commits.out.lines().any(|commit| commit == known) {
+            return Some(false);
+        }
+        let shallow = git.run(&["rev-parse", "--is-shallow-repository"]).await.ok().filter(|said| said.ok)?;
+        (shallow.out.trim() == "false").then_some(true)
+    }
+
+    /// By the ssh command that the user configured, if any.
+    async fn by_ssh(&self, git: Git) -> Result<Git, Problem> {
+        let configured = git.ask(&["config", "--get", "core.sshCommand"]).await?;
+        Ok(match configured.filter(|_| std::env::var_os("GIT_SSH_COMMAND").is_none()) {
+            Some(ssh) => git.by_ssh(ssh.trim().to_owned()),
+            None => git,
+        })
     }
 
     async fn ask_remote(&self, git: &Git) -> Result<Remote, Problem> {

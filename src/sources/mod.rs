@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{
     Problem,
-    source::{self, Survey},
+    source::{self, Survey, Tip},
     units::Bytes,
 };
 
@@ -39,6 +39,16 @@ pub fn open(source: &source::Source) -> Box<dyn Source> {
         source::Source::Folder { path } => Box::new(folder::Folder::new(path.clone())),
         source::Source::Git { url, reference } => Box::new(git::Repository::new(url.clone(), reference.clone())),
         source::Source::Image { reference } => Box::new(image::Image { reference: reference.clone() }),
+    }
+}
+
+/// Where the branch that `source` names is, and whether it was rewritten since it was at `known`. Only a repository has one.
+pub async fn tip(source: &source::Source, known: Option<&str>, visit: &Visit) -> Result<Tip, Problem> {
+    match source {
+        source::Source::Git { url, reference: Some(branch) } => {
+            git::Repository::new(url.clone(), Some(branch.clone())).tip(branch, known, visit).await
+        }
+        _ => Err(Problem::user(format!("{source} has no branches")).hint("watch a git repository by its URL")),
     }
 }
 

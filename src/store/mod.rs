@@ -76,8 +76,14 @@ pub trait Store: Send {
     fn thin(&mut self, drop_to: u64) -> Result<(), Problem>;
     fn put_blob(&mut self, name: &str, bytes: &[u8]) -> Result<(), Problem>;
     fn blob(&mut self, name: &str) -> Result<Option<Vec<u8>>, Problem>;
-    /// Removes blobs whose names begin with `prefix`.
+    /// Names of blobs that begin with `prefix`, in order.
+    fn blob_names(&mut self, prefix: &str) -> Result<Vec<String>, Problem>;
+    /// Removes blobs whose names begin with `prefix`. Nothing of them stays in the files.
     fn remove_blobs(&mut self, prefix: &str) -> Result<(), Problem>;
+    /// Removes one blob, likewise.
+    fn remove_blob(&mut self, name: &str) -> Result<(), Problem>;
+    /// Leaves nothing in the files of what blobs held before.
+    fn wipe(&mut self) -> Result<(), Problem>;
     /// A number that rises with each call, durably: the engine's lease.
     fn next_lease(&mut self) -> Result<u64, Problem>;
 }

@@ -109,6 +109,15 @@ impl Sqlite {
         self.connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
     }
 
+    /// A blob may be a secret: it must not go on standing in the write-ahead log.
+    fn removed(&mut self, removed: rusqlite::Result<usize>) -> Result<(), Problem> {
+        match removed {
+            Ok(0) => Ok(()),
+            Ok(_) => self.wipe(),
+            Err(error) => Err(explain(&error, &self.path)),
+        }
+    }
+
     fn refusal(&self, what: &str) -> Problem {
         refuse(what, &self.path)
     }
@@ -228,15 +237,28 @@ impl Store for Sqlite {
             .map_err(|error| explain(&error, &self.path))
     }
 
+    fn blob_names(&mut self, prefix: &str) -> Result<Vec<String>, Problem> {
+        let read = || {
+            let mut select =
+                self.connection.prepare_cached("SELECT name FROM blobs WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name")?;
+            select.query_map([prefix], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        read().map_err(|error| explain(&error, &self.path))
+    }
+
     fn remove_blobs(&mut self, prefix: &str) -> Result<(), Problem> {
         let removed = self.connection.execute("DELETE FROM blobs WHERE substr(name, 1, length(?1)) = ?1", [prefix]);
-        match removed {
-            Ok(0) => Ok(()),
-            // A blob may be a secret: it must not go on standing in the write-ahead log.
-            Ok(_) => self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())),
-            Err(error) => Err(error),
-        }
-        .map_err(|error| explain(&error, &self.path))
+        self.removed(removed)
+    }
+
+    fn remove_blob(&mut self, name: &str) -> Result<(), Problem> {
+        let removed = self.connection.execute("DELETE FROM blobs WHERE name = ?1", [name]);
+        self.removed(removed)
+    }
+
+    fn wipe(&mut self) -> Result<(), Problem> {
+        // Pages are overwritten when they are freed (`secure_delete`); the write-ahead log still holds them.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|error| explain(&error, &self.path))
     }
 
     fn next_lease(&mut self) -> Result<u64, Problem> {

@@ -66,6 +66,7 @@ impl DockerWorld {
             image: Some(self.image().await),
             volumes: Vec::new(),
             env: Env::default(),
+            secrets: Env::default(),
             port: None,
             memory: None,
             kill_after: Millis(1000),

@@ -197,6 +197,7 @@ fn blueprint(command: &str, replicas: u32) -> Blueprint {
             routed: true,
         }],
         env: vec!["DATABASE_URL".to_owned()],
+        secrets: BTreeMap::new(),
         routes: vec![RoutePlan { at: Match::host("shop.localhost"), process: "web".to_owned() }],
         strategy: Strategy::Rolling,
         keep: Keep::default(),
@@ -391,6 +392,7 @@ fn put_app(fleet: &mut Fleet, name: &str, release_id: u32, replicas: u32, rate: 
             url: Some(format!("http://{name}.localhost:8080")),
             next_release: ReleaseId(release_id + 1),
             created_at: before(900_000),
+            watch: None,
             warm: None,
         },
     );
@@ -586,6 +588,7 @@ fn deploying() -> Fleet {
         url: None,
         next_release: ReleaseId(2),
         created_at: before(12),
+        watch: None,
         warm: None,
     };
     fleet.apps.insert(docs.id.clone(), docs);

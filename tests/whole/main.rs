@@ -10,5 +10,7 @@ mod deploy;
 mod fixed_port;
 mod kill_matrix;
 mod scenarios;
+mod secrets;
 mod support;
 mod terminal;
+mod watch;

@@ -221,9 +221,11 @@ impl Build<'_> {
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
         let cache = self.settings.state.cache(&self.work.app);
         let folders = Folders { tree: &self.tree, scratch: &self.scratch, cache: &cache };
+        let own = self.work.env.with(&self.work.secrets);
         let is_install = self.work.commands.get(index).is_some_and(|(name, _)| name == "install");
         Ok(Spec {
-            env: environment(&host, &folders, &self.work.env, is_install),
+            env: environment(&host, &folders, &own, is_install),
+            secrets: self.work.secrets.0.keys().cloned().collect(),
             memory: Some(limits.memory),
             kill_after: KILL_AFTER,
             restart: Restart::Never,

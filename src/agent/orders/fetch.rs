@@ -24,6 +24,9 @@ use crate::{
 /// Longest visit of a source: a little less than the phase *fetching* may last, so that its cause is told.
 const WITHIN: Duration = Duration::from_secs(285);
 
+/// Longest look at a branch.
+const TIP_WITHIN: Duration = Duration::from_secs(60);
+
 /// Looks at `source`; keeps nothing.
 pub async fn survey(
     settings: &Settings,
@@ -37,6 +40,18 @@ pub async fn survey(
     };
     match sources::open(source).survey(&visit).await {
         Ok(survey) => Outcome::Done(Done::Surveyed(survey)),
+        Err(problem) => ended(problem),
+    }
+}
+
+/// Asks where a branch is; keeps nothing.
+pub async fn tip(settings: &Settings, source: &Source, known: Option<&str>, cancel: &CancellationToken) -> Outcome {
+    let look = async {
+        let visit = Visit { within: TIP_WITHIN, ..visit(settings, Arc::new(|_| {}), cancel)? };
+        sources::tip(source, known, &visit).await
+    };
+    match look.await {
+        Ok(tip) => Outcome::Done(Done::Tip(tip)),
         Err(problem) => ended(problem),
     }
 }

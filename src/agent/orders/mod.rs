@@ -32,6 +32,7 @@ pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &
         Work::Fetch { app, release, source: Source::Image { reference } } => {
             images::fetch(tools, &app, release, &reference, progress(tools, key), cancel).await
         }
+        Work::Tip { source, known } => fetch::tip(&tools.settings, &source, known.as_deref(), cancel).await,
         Work::Fetch { app, release, source } => {
             fetch::fetch(&tools.settings, &app, release, &source, progress(tools, key), cancel).await
         }

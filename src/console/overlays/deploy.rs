@@ -158,7 +158,7 @@ impl Deploy {
                 self.stage = Stage::Plan(plan.clone());
             }
             Ok(Answer::Accepted { deployment, .. }) => return Some(Turn::Go(Goal::Deployment(*deployment))),
-            Ok(Answer::Done { .. } | Answer::PrunePlanned(_)) => return Some(Turn::Close),
+            Ok(Answer::Done { .. } | Answer::PrunePlanned(_) | Answer::Secrets { .. }) => return Some(Turn::Close),
             Ok(Answer::Refused(problem)) | Err(problem) => {
                 self.stage = match std::mem::replace(&mut self.stage, Stage::Source) {
                     Stage::Asking(plan, _) => Stage::Plan(plan),

@@ -73,6 +73,7 @@ fn build(deployment: &Deployment, release: &Release, env: &Env) -> BuildWork {
         },
         pulls: blueprint.processes.iter().filter_map(|process| Some((process.name.clone(), process.image.clone()?))).collect(),
         env: env.shared(),
+        secrets: Env::default(),
         limits: blueprint.limits.clone(),
     }
 }
@@ -108,6 +109,7 @@ pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env)
             .cloned(),
         volumes: process.volumes.clone(),
         env,
+        secrets: Env::default(),
         port: process.port,
         memory: process.resources.memory,
         kill_after: process.stop.kill,

@@ -37,6 +37,7 @@ fn blueprint(routed: bool) -> Blueprint {
         output: None,
         processes: vec![process],
         env: Vec::new(),
+        secrets: std::collections::BTreeMap::new(),
         routes: if routed {
             vec![RoutePlan { at: Match::host("shop.localhost"), process: "web".to_owned() }]
         } else {

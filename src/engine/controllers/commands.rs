@@ -3,6 +3,8 @@
 mod containers;
 
 mod begin;
+mod secrets;
+pub mod watch;
 
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,7 @@ use crate::{
         plan::{Env, Plan},
         problem::Problem,
         source::{Source, Survey, has_password, without_password},
+        watch::Watch,
     },
 };
 
@@ -43,6 +46,9 @@ pub struct Commands {
 pub struct Made {
     pub plan: Plan,
     pub env: Env,
+    pub secrets: Env,
+    /// Branch that the manifest wants watched.
+    pub watch: Option<String>,
 }
 
 /// The plan for what a fetch found.
@@ -63,11 +69,14 @@ pub async fn make_plan(
         None => deploy::detect::detect(survey),
     };
     let env = deploy::plan::environment(&manifest, &request.overrides);
+    let secrets = hub.secrets().resolve(&deploy::plan::secrets(&manifest, &request.overrides)?).await?;
     let fleet = hub.look(Fleet::clone).await;
     let hosts: Vec<(HostId, String)> = placer.rank(&fleet, app).into_iter().map(|ranked| (ranked.host, ranked.reason)).collect();
     let asked =
         Asked { app, release, request, manifest: &manifest, recipe: &recipe, survey, hosts: &hosts, checks: "not checked" };
-    Ok(Made { plan: deploy::plan::plan(&asked, &fleet)?, env })
+    let plan = deploy::plan::plan(&asked, &fleet)?;
+    deploy::plan::check_commands(&plan.blueprint, &secrets)?;
+    Ok(Made { plan, env, secrets, watch: manifest.watch })
 }
 
 impl Commands {
@@ -92,6 +101,10 @@ impl Commands {
             Command::Container { id, act } => containers::act(self, id, act).await,
             Command::PlanPrune { volumes } => containers::plan_prune(self, volumes).await,
             Command::PruneDocker { objects } => containers::prune(self, objects).await,
+            Command::SecretSet { name, value } => self.set_secret(&who, name, value).await,
+            Command::SecretList => self.list_secrets().await,
+            Command::SecretRemove { name, used_too } => self.remove_secret(&who, name, used_too).await,
+            Command::WatchOff { app } => self.watch_off(app).await,
             Command::StopEngine { .. } => Err(Problem::internal("the engine ends itself")),
         }
     }
@@ -115,7 +128,8 @@ impl Commands {
         Ok(manifest.and_then(|manifest| manifest.name).unwrap_or_else(|| deploy::plan::default_name(&wanted.source)))
     }
 
-    async fn plan(&self, wanted: DeployRequest) -> Result<Answer, Problem> {
+    async fn plan(&self, mut wanted: DeployRequest) -> Result<Answer, Problem> {
+        Watch::settle(&mut wanted)?;
         let survey = self.survey(&wanted.source).await?;
         let app = Self::name(&wanted, &survey)?;
         let of = app.clone();
@@ -125,6 +139,7 @@ impl Commands {
     }
 
     async fn deploy(&self, who: Who, mut wanted: DeployRequest) -> Result<Answer, Problem> {
+        Watch::settle(&mut wanted)?;
         // With a name, or an image, there is nothing to look at before the fetch.
         let app = match (&wanted.overrides.name, &wanted.source) {
             (Some(name), _) => name.clone(),
@@ -133,17 +148,21 @@ impl Commands {
         };
         wanted.overrides.name = Some(app.clone());
         self.hub.blobs().put_env(request_blob(&who.key), &wanted.overrides.env).await?;
+        if let (Some(_), Source::Git { url, .. }) = (&wanted.overrides.watch, &wanted.source) {
+            watch::keep(self.hub.blobs(), &app, &wanted.overrides.env, url).await?;
+        }
         // A password in a URL is needed once, for the fetch.
         if let Source::Git { url, .. } = &mut wanted.source
             && has_password(url)
         {
             let secret = Env([(SOURCE_URL.to_owned(), url.clone())].into());
+            self.hub.secrets().known().learn([url.clone()]);
             self.hub.blobs().put_env(source_blob(&who.key), &secret).await?;
             *url = without_password(url);
         }
         // The values stay in the blob; the journal keeps the names.
         wanted.overrides.env.0.values_mut().for_each(String::clear);
-        let (deployment, superseded) = self.hub.accept(move |fleet| Ok(begin::deploy(fleet, &who, app, wanted))).await?;
+        let (deployment, superseded) = self.hub.accept(move |fleet| Ok(begin::deploy(fleet, &who, app, wanted, None))).await?;
         for id in superseded {
             self.interrupts.interrupt(id);
         }

@@ -5,6 +5,7 @@ mod intent;
 mod lost;
 mod outcome;
 mod undo;
+mod watched;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{fleet::Hub, journal::Mark, supervisor::Supervisor},
     Controller, Next,
+    commands::watch::watch_blobs,
     orders::{Interrupts, Orders},
 };
 use crate::{
@@ -35,7 +37,7 @@ use crate::{
         ids::{AppId, DeploymentId, InstanceId},
         instance::{Health, Instance},
         order::{Outcome, Work},
-        plan::Blueprint,
+        plan::{Blueprint, Env},
         problem::Problem,
         source::Source,
         units::Millis,
@@ -129,6 +131,8 @@ impl Deployments {
         if deployment.phase == Phase::Done {
             if deployment.aim == Aim::Remove {
                 self.hub.blobs().remove(format!("env/{}/", deployment.app)).await?;
+                self.hub.secrets().forget(&deployment.app, None).await?;
+                self.hub.blobs().remove(watch_blobs(&deployment.app)).await?;
             }
             // The app may be gone from the fleet; its route goes with the next table.
             let key = Orders::key(id, "route/gone");
@@ -285,8 +289,14 @@ impl Deployments {
     }
 
     async fn work(&self, id: DeploymentId, what: &What) -> Result<Work, Problem> {
-        let (deployment, _) = self.seen(id).await?;
+        let (deployment, blueprint) = self.seen(id).await?;
         let env = self.hub.blobs().env(env_blob(&deployment.app, deployment.release)).await?;
+        let values = match (what, blueprint) {
+            (What::Build | What::Start { .. }, Some(blueprint)) => {
+                self.hub.secrets().of_release(&deployment.app, deployment.release, &blueprint.secrets).await?
+            }
+            _ => Env::default(),
+        };
         let secret = self.hub.blobs().env(source_blob(&deployment.key)).await?;
         let (what, hub) = (what.clone(), self.hub.clone());
         let mut work =
@@ -295,6 +305,11 @@ impl Deployments {
             && let Some(with_password) = secret.0.get(SOURCE_URL)
         {
             url.clone_from(with_password);
+        }
+        match &mut work {
+            Work::Build(build) => build.secrets = values,
+            Work::Start(spec) => spec.secrets = values,
+            _ => {}
         }
         Ok(work)
     }
@@ -327,8 +342,11 @@ impl Deployments {
         let mut request = deployment.request.clone().ok_or_else(|| Problem::internal("a deployment without a source"))?;
         request.overrides.env = self.hub.blobs().env(request_blob(&deployment.key)).await?;
         let (app, release) = (deployment.app.clone(), deployment.release);
-        let made = super::commands::make_plan(&self.hub, self.placer.as_ref(), &app, release, &request, survey).await?;
+        let made = super::commands::make_plan(&self.hub, self.placer.as_ref(), &app, release, &request, survey).await;
+        self.note_commit(deployment, survey, made.as_ref().ok().map(|made| made.watch.as_deref())).await?;
+        let made = made?;
         self.hub.blobs().put_env(env_blob(&app, release), &made.env).await?;
+        self.hub.secrets().keep(&app, release, &made.plan.blueprint.secrets, &made.secrets).await?;
         let release = Release {
             app,
             id: release,

@@ -161,7 +161,8 @@ impl Instances {
         let env = self.hub.blobs().env(env_blob(&instance.app, instance.release)).await?;
         let process = release.blueprint.processes.iter().find(|process| process.name == instance.process);
         let process = process.ok_or_else(|| Problem::internal(format!("{id} has no process")))?;
-        let spec = steps::spec(&release, process, id.clone(), &env)?;
+        let mut spec = steps::spec(&release, process, id.clone(), &env)?;
+        spec.secrets = self.hub.secrets().of_release(&release.app, release.id, &release.blueprint.secrets).await?;
         let outcome = self.orders.perform(&key, Work::Start(spec), &CancellationToken::new()).await;
         let (address, pid) = match outcome {
             Outcome::Done(Done::Started { address, pid }) => (address, pid),
@@ -257,6 +258,7 @@ impl Instances {
             Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem) => return Err(problem),
         }
         self.hub.blobs().remove(env_blob(app, release)).await?;
+        self.hub.secrets().forget(app, Some(release)).await?;
         let app = app.clone();
         self.hub.commit(Mark::Outcome(key), move |_| Ok((vec![Change::ReleaseGone { app, release }], ()))).await
     }

@@ -4,6 +4,7 @@ pub mod commands;
 pub mod deployments;
 pub mod instances;
 pub mod orders;
+pub mod watches;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -65,6 +65,11 @@ impl Orders {
         }
     }
 
+    /// Has the work tried once.
+    pub async fn once(&self, key: &OrderKey, work: Work, cancel: &CancellationToken) -> Outcome {
+        self.send(key, work, cancel).await
+    }
+
     /// Puts the table in force that the fleet asks for now. A table that was overtaken by a newer one is made again.
     pub async fn route(&self, key: &OrderKey, cancel: &CancellationToken) -> Outcome {
         let mut outcome = Outcome::Unknown(Problem::internal("no table was sent"));

@@ -94,7 +94,7 @@ pub(super) fn seconds(millis: u64) -> i64 {
 }
 
 fn env(asked: &Asked<'_>) -> Vec<String> {
-    let mut env = asked.instance.env.0.clone();
+    let mut env = asked.instance.env.with(&asked.instance.secrets).0;
     env.entry("PORT".to_owned()).or_insert_with(|| asked.inside.to_string());
     env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }

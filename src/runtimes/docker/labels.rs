@@ -20,6 +20,8 @@ pub const INSTANCE: &str = "pilothouse.instance";
 pub const PROCESS: &str = "pilothouse.process";
 /// Digest of what the container was started with.
 pub const SPEC: &str = "pilothouse.spec";
+/// Variables whose values are masked in the log, with commas between.
+pub const SECRETS: &str = "pilothouse.secrets";
 
 /// Twelve digits that stand for a state folder: two engines on one Docker do not touch each other's objects.
 pub fn mark(settings: &Settings) -> String {
@@ -68,6 +70,7 @@ pub(super) fn of_instance(mark: &str, instance: &InstanceSpec, spec: &str) -> Ha
         (INSTANCE, instance.id.to_string()),
         (PROCESS, instance.process.clone()),
         (SPEC, spec.to_owned()),
+        (SECRETS, instance.secrets.0.keys().map(String::as_str).collect::<Vec<_>>().join(",")),
     ];
     labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

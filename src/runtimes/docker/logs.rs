@@ -9,13 +9,14 @@ use std::{
 use bollard::{Docker, container::LogOutput, query_parameters::LogsOptions};
 use futures_util::StreamExt;
 
-use super::seen::micros;
+use super::{labels, seen::micros};
 use crate::{
     config::Settings,
     keep::log::Log,
     model::{
         ids::InstanceId,
         log::{Stream, read_record, safe},
+        mask::Masker,
     },
 };
 
@@ -44,6 +45,7 @@ pub(super) async fn take(
 ) -> Result<(), bollard::errors::Error> {
     let folder = settings.state.keeper(&id.0).join("log");
     let mark = mark(&folder);
+    let masker = masker(docker, container).await?;
     let options = LogsOptions {
         follow,
         stdout: true,
@@ -60,12 +62,27 @@ pub(super) async fn take(
             if let Some((at, stream, line)) = parted(&output?)
                 && !again.is_known(at)
             {
-                log.add_at(at, stream, line);
+                if masker.is_empty() {
+                    log.add_at(at, stream, line);
+                } else {
+                    log.add_at(at, stream, masker.mask(&String::from_utf8_lossy(line)).as_bytes());
+                }
             }
         }
         log.flush();
     }
     Ok(())
+}
+
+/// Finds the secrets of a container: it knows its environment, also when no engine remembers it.
+// Gap: Docker cuts lines at 16 KiB; a value across such a cut is not found.
+async fn masker(docker: &Docker, container: &str) -> Result<Masker, bollard::errors::Error> {
+    let config = docker.inspect_container(container, None).await?.config.unwrap_or_default();
+    let names = config.labels.unwrap_or_default().remove(labels::SECRETS).unwrap_or_default();
+    let env = config.env.unwrap_or_default();
+    let is_secret = |name: &str| !name.is_empty() && names.split(',').any(|secret| secret == name);
+    let values = env.iter().filter_map(|pair| pair.split_once('=')).filter(|(name, _)| is_secret(name));
+    Ok(Masker::new(values.map(|(_, value)| value)))
 }
 
 /// Puts a line of ours into the files: how a container ended, that it was replaced.
@@ -79,9 +96,11 @@ pub(super) fn say(settings: &Settings, id: &InstanceId, micros: i64, line: &str)
 /// The last lines of a container, safe to show.
 pub(super) async fn last(docker: &Docker, container: &str, lines: usize) -> Vec<String> {
     let options = LogsOptions { stdout: true, stderr: true, tail: lines.to_string(), ..LogsOptions::default() };
+    // Without what is to be masked nothing can be shown.
+    let Ok(masker) = masker(docker, container).await else { return Vec::new() };
     let written: Vec<_> = docker.logs(container, Some(options)).collect().await;
-    let written = written.into_iter().flatten();
-    written.map(|output| safe(String::from_utf8_lossy(output.as_ref()).trim_end_matches(['\n', '\r']))).collect()
+    let texts = written.iter().flatten().map(|output| String::from_utf8_lossy(output.as_ref()));
+    texts.map(|text| safe(&masker.mask(text.trim_end_matches(['\n', '\r'])))).collect()
 }
 
 /// Time, stream and text of what Docker gives as one line.

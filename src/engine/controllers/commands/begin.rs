@@ -1,5 +1,6 @@
 //! What a command sets going: a deployment, and the end of those before it; or a refusal.
 
+use super::watch;
 use crate::{
     config::clock,
     model::{
@@ -91,14 +92,15 @@ fn blank(fleet: &Fleet, who: &Who, app: &AppId, aim: Aim, release: ReleaseId) ->
 /// The changes that begin a deployment, the deployment, and those that it ends.
 pub(super) type Begun = (Vec<Change>, (Deployment, Vec<DeploymentId>));
 
-/// A new release is asked for.
-pub(super) fn deploy(fleet: &Fleet, who: &Who, app: AppId, wanted: DeployRequest) -> Begun {
+/// A new release is asked for; by the app's watch, when `commit` is its.
+pub(super) fn deploy(fleet: &Fleet, who: &Who, app: AppId, wanted: DeployRequest, commit: Option<String>) -> Begun {
     let (mut changes, superseded) = supersede(fleet, &app);
     let entry = fleet.apps.get(&app).cloned().unwrap_or_else(|| new_app(app.clone()));
     let release = entry.next_release;
     let mut deployment = blank(fleet, who, &app, Aim::Deploy, release);
+    let watch = watch::begun(entry.watch.as_deref(), who, &wanted, commit);
     deployment.request = Some(wanted);
-    changes.push(Change::App(App { asked: Some(release), next_release: release.next(), ..entry }));
+    changes.push(Change::App(App { asked: Some(release), next_release: release.next(), watch, ..entry }));
     changes.push(Change::Deployment(Box::new(deployment.clone())));
     (changes, (deployment, superseded))
 }
@@ -117,6 +119,7 @@ fn new_app(id: AppId) -> App {
         next_release: ReleaseId(1),
         created_at: clock::now(),
         warm: None,
+        watch: None,
     }
 }
 
@@ -177,7 +180,7 @@ fn check(fleet: &Fleet, entry: &App, what: &Again) -> Result<(), Problem> {
     }
 }
 
-fn known_app<'a>(fleet: &'a Fleet, app: &AppId) -> Result<&'a App, Problem> {
+pub(super) fn known_app<'a>(fleet: &'a Fleet, app: &AppId) -> Result<&'a App, Problem> {
     fleet.apps.get(app).ok_or_else(|| {
         let near = fleet.apps.keys().map(|known| (strsim::jaro_winkler(known.as_str(), app.as_str()), known));
         let near = near.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
