@@ -49,6 +49,8 @@ fn spec(world: &World, ordinal: u32, command: &str) -> InstanceSpec {
         folder: world.folder(),
         image: None,
         volumes: Vec::new(),
+        container: None,
+        replaces: Vec::new(),
         env: Env::default(),
         secrets: Env::default(),
         port: None,

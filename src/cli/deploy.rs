@@ -47,6 +47,9 @@ pub struct Deploy {
     /// Folder of static files that the edge serves itself
     #[arg(long, value_name = "FOLDER")]
     output: Option<String>,
+    /// Dockerfile by which its image is built; it then runs as a container
+    #[arg(long, value_name = "PATH")]
+    dockerfile: Option<String>,
     /// Fixed port of the web process [default: a free one, told by PORT]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
@@ -102,6 +105,7 @@ impl Deploy {
             build: self.build.clone(),
             start: self.start.clone(),
             output: self.output.clone(),
+            dockerfile: self.dockerfile.clone(),
             port: self.port,
             runtime: self.runtime,
             replicas: self.replicas,

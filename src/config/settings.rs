@@ -142,6 +142,8 @@ impl Default for EngineSettings {
 pub struct DockerSettings {
     /// Where it is asked: `unix:///path` or `tcp://host:port`. Empty: `DOCKER_HOST`, else `unix:///var/run/docker.sock`.
     pub host: String,
+    /// Images that written Dockerfiles begin with, by language or package manager: `node=registry.example/node:22`.
+    pub base_images: Vec<String>,
 }
 
 /// Logs of instances.

@@ -1,5 +1,6 @@
 //! Deciding: what to do next, as functions of values; nothing here touches the world.
 
+pub mod containers;
 pub mod detect;
 pub mod docker_prune;
 pub mod dockerfile;

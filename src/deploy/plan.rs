@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::strategies::recreate;
+use super::{
+    containers::{self, Containers, Way},
+    dockerfile::{self, Wanted},
+    strategies::recreate,
+};
 use crate::model::{
     command::{DeployRequest, Overrides},
+    container_plan::{ContainerPlan, ImagePlan, Upkeep},
     fleet::{App, Fleet},
     ids::{AppId, HostId, ReleaseId},
     manifest::{Manifest, Process, Runtime},
@@ -25,6 +30,11 @@ pub struct Asked<'a> {
     pub manifest: &'a Manifest,
     /// The failure of detection counts only when manifest and overrides do not say enough.
     pub recipe: &'a Result<Recipe, Problem>,
+    pub containers: &'a Containers,
+    /// Images that written Dockerfiles begin with, by language or package manager.
+    pub bases: &'a BTreeMap<String, String>,
+    /// What the release that serves is made of, with its environment.
+    pub before: Option<(&'a Blueprint, &'a Env)>,
     pub survey: &'a Survey,
     pub hosts: &'a [(HostId, String)],
     /// Verdict of the gate, in words.
@@ -47,10 +57,11 @@ pub fn default_name(source: &Source) -> AppId {
     AppId::suggest(&last.unwrap_or_default())
 }
 
-/// Environment of a release: the manifest's, then the request's.
-pub fn environment(manifest: &Manifest, overrides: &Overrides) -> Env {
+/// Environment of a release: the manifest's, then the request's; that of single processes beside it.
+pub fn environment(manifest: &Manifest, overrides: &Overrides, containers: &Containers) -> Env {
     let mut env = manifest.env.clone();
     env.retain(|name, _| !overrides.secrets.contains_key(name));
+    env.extend(containers.environment());
     env.extend(overrides.env.0.clone());
     for (process, section) in &manifest.process {
         env.extend(section.env.iter().map(|(name, value)| (Env::of_one(process, name), value.clone())));
@@ -85,11 +96,14 @@ pub fn check_commands(blueprint: &Blueprint, secrets: &Env) -> Result<(), Proble
 
 /// The plan of a deployment.
 pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
-    let blueprint = blueprint(asked, &fleet.edge.domain)?;
+    let mut blueprint = blueprint(asked, &fleet.edge.domain)?;
     refuse_claimed(asked.app, &blueprint, fleet)?;
     let app = fleet.apps.get(asked.app);
     let from = app.and_then(|app| app.routed);
-    let lines = lines(asked, &blueprint, app, fleet);
+    let env = environment(asked.manifest, &asked.request.overrides, asked.containers);
+    let settled = containers::settle(&mut blueprint, &env, asked.before);
+    let mut lines = lines(asked, &blueprint, app, fleet);
+    lines.extend(settled);
     let undo = match from {
         Some(from) if recreates(asked, &blueprint, fleet) => {
             format!("pilothouse rollback {} {from}: release {from} starts again in its place", asked.app)
@@ -118,7 +132,7 @@ fn blueprint(asked: &Asked<'_>, domain: &str) -> Result<Blueprint, Problem> {
     let Asked { manifest, request, .. } = asked;
     let overrides = &request.overrides;
     let found = asked.recipe.as_ref().ok();
-    let recipe =
+    let mut recipe =
         found.cloned().unwrap_or_else(|| Recipe { language: "unknown".into(), runtime: "process".into(), ..Recipe::default() });
     let choose = |flag: &Option<String>, file: &Option<String>, seen: &Option<String>| {
         flag.clone().or_else(|| file.clone()).or_else(|| seen.clone()).filter(|command| !command.trim().is_empty())
@@ -137,21 +151,56 @@ fn blueprint(asked: &Asked<'_>, domain: &str) -> Result<Blueprint, Problem> {
         return Err(nothing_to_run(asked));
     }
     let routes = routes(asked, &processes, output.is_some(), domain)?;
-    let processes = processes.into_iter().map(|process| routed(process, &routes, output.is_some())).collect();
+    let processes: Vec<ProcessPlan> =
+        in_one_network(processes).into_iter().map(|process| routed(process, &routes, output.is_some())).collect();
+    let commands = [("install", install), ("build", build)];
+    let mut build: Vec<(String, String)> =
+        commands.into_iter().filter_map(|(name, command)| Some((name.to_owned(), command?))).collect();
+    let image = image(asked, &recipe, &build, &processes)?;
+    if image.is_some() {
+        // They are part of the image.
+        build.clear();
+    }
+    if matches!(image, Some(ImagePlan::Generated { .. })) {
+        recipe.port = Some(dockerfile::PORT);
+    }
     Ok(Blueprint {
-        build: [("install", install), ("build", build)]
-            .into_iter()
-            .filter_map(|(name, command)| command.map(|command| (name.to_owned(), command)))
-            .collect(),
+        build,
+        image,
         recipe,
         limits: manifest.build.limits.clone(),
         output,
         processes,
-        env: environment(manifest, overrides).shared().0.into_keys().collect(),
+        env: environment(manifest, overrides, asked.containers).shared().0.into_keys().collect(),
         secrets: secrets(manifest, overrides)?,
         routes,
         strategy: manifest.rollout.strategy,
         keep: manifest.rollout.keep.clone(),
+    })
+}
+
+/// How the image is built that the processes run which name none of their own.
+fn image(
+    asked: &Asked<'_>,
+    recipe: &Recipe,
+    commands: &[(String, String)],
+    processes: &[ProcessPlan],
+) -> Result<Option<ImagePlan>, Problem> {
+    let of_app = |process: &&ProcessPlan| process.runtime == Runtime::Docker && process.image.is_none();
+    if matches!(asked.request.source, Source::Image { .. }) || !processes.iter().any(|process| of_app(&process)) {
+        return Ok(None);
+    }
+    let Asked { manifest, request, .. } = asked;
+    let env: Vec<String> = manifest.env.keys().chain(request.overrides.env.0.keys()).cloned().collect();
+    let start = processes.iter().find(|process| process.name == "web").or(processes.iter().find(of_app));
+    asked.containers.image(&Wanted {
+        recipe,
+        survey: asked.survey,
+        commands,
+        start: start.map(|process| process.command.as_str()).filter(|command| !command.is_empty()),
+        env: &env,
+        base: manifest.build.base.as_deref(),
+        bases: asked.bases,
     })
 }
 
@@ -167,9 +216,13 @@ fn nothing_to_run(asked: &Asked<'_>) -> Problem {
 /// The processes by name: the manifest's when it names any, else what was detected.
 fn processes(asked: &Asked<'_>, recipe: &Recipe, has_output: bool) -> Result<Vec<ProcessPlan>, Problem> {
     let overrides = &asked.request.overrides;
+    if let Some(processes) = asked.containers.processes(overrides) {
+        return Ok(processes);
+    }
     let mut wanted: BTreeMap<String, Process> = asked.manifest.process.clone();
     if wanted.is_empty() {
-        let is_image = matches!(asked.request.source, Source::Image { .. });
+        // An image has a command of its own.
+        let is_image = matches!(asked.request.source, Source::Image { .. }) || matches!(asked.containers.way, Way::Dockerfile(_));
         if (!has_output && recipe.start.is_some()) || overrides.start.is_some() || is_image {
             wanted.insert("web".to_owned(), Process::default());
         }
@@ -187,7 +240,9 @@ fn process_plan(asked: &Asked<'_>, recipe: &Recipe, name: String, process: Proce
     let is_web = name == "web";
     let detected = || {
         let named = recipe.processes.iter().find(|(other, _)| *other == name).map(|(_, command)| command.clone());
-        named.or_else(|| is_web.then(|| recipe.start.clone()).flatten())
+        let start = || is_web.then(|| recipe.start.clone()).flatten();
+        // What a Dockerfile starts is the image's own command: Docker knows it better than a line of text.
+        named.or_else(start).filter(|_| !matches!(asked.containers.way, Way::Dockerfile(_)))
     };
     let flag = is_web.then(|| overrides.start.clone()).flatten();
     let command = flag.or(process.command.clone()).or_else(detected).filter(|command| !command.trim().is_empty());
@@ -205,6 +260,8 @@ fn process_plan(asked: &Asked<'_>, recipe: &Recipe, name: String, process: Proce
         return Err(Problem::user(format!("process `{name}` asks for one fixed port and {replicas} replicas"))
             .hint("leave the port out: each instance gets its own by PORT"));
     }
+    let in_container = runtime == Runtime::Docker && matches!(asked.containers.way, Way::Generated);
+    let command = command.map(|command| if in_container { dockerfile::start_line(&command) } else { command });
     Ok(ProcessPlan {
         name,
         command: command.unwrap_or_default(),
@@ -218,6 +275,9 @@ fn process_plan(asked: &Asked<'_>, recipe: &Recipe, name: String, process: Proce
         env: process.env.into_keys().collect(),
         volumes: process.volumes,
         depends_on: process.depends_on,
+        build: None,
+        container: None,
+        upkeep: Upkeep::default(),
         routed: false,
     })
 }
@@ -225,13 +285,15 @@ fn process_plan(asked: &Asked<'_>, recipe: &Recipe, name: String, process: Proce
 /// What runs a process: what is asked, and Docker for all that is an image.
 fn runtime_of(asked: &Asked<'_>, name: &str, process: &Process) -> Result<Runtime, Problem> {
     let has_image = process.image.is_some() || matches!(asked.request.source, Source::Image { .. });
-    let wanted = if process.image.is_some() { None } else { asked.request.overrides.runtime };
+    let is_built = matches!(asked.containers.way, Way::Dockerfile(_) | Way::Generated);
+    let named = asked.request.overrides.runtime;
+    let wanted = if process.image.is_some() { None } else { named.or(is_built.then_some(Runtime::Docker)) };
     match (wanted, has_image) {
         (Some(Runtime::Process), true) => Err(Problem::user(format!("process `{name}` is an image, which only Docker runs"))
             .at("--runtime process")
             .hint("leave --runtime out")),
         (_, true) => Ok(Runtime::Docker),
-        (wanted, false) if wanted.unwrap_or(process.runtime) == Runtime::Docker => {
+        (wanted, false) if wanted.unwrap_or(process.runtime) == Runtime::Docker && !is_built => {
             Err(Problem::user(format!("process `{name}` is to run as a container, and nothing says of which image"))
                 .at(format!("pilothouse.toml process.{name}"))
                 .hint(format!("write image = \"…\" below [process.{name}], or deploy an image: pilothouse deploy --image REF")))
@@ -241,11 +303,12 @@ fn runtime_of(asked: &Asked<'_>, name: &str, process: &Process) -> Result<Runtim
 }
 
 fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool, domain: &str) -> Result<Vec<RoutePlan>, Problem> {
-    let has_web = has_output || processes.iter().any(|process| process.name == "web");
+    let web = asked.containers.routed();
+    let has_web = has_output || processes.iter().any(|process| process.name == web);
     if asked.manifest.route.is_empty() {
         // The name that others can reach comes first: it becomes the URL.
         let names = [domain, "localhost"].into_iter().filter(|domain| has_web && !domain.is_empty());
-        let route = |domain| RoutePlan { at: Match::host(format!("{}.{domain}", asked.app)), process: "web".to_owned() };
+        let route = |domain| RoutePlan { at: Match::host(format!("{}.{domain}", asked.app)), process: web.to_owned() };
         return Ok(names.map(route).collect());
     }
     let mut routes = Vec::new();
@@ -263,6 +326,20 @@ fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool, domain
         routes.push(RoutePlan { at, process: route.process.clone() });
     }
     Ok(routes)
+}
+
+/// Containers of one app reach each other by the names of their processes; one alone needs no network of its own.
+fn in_one_network(mut processes: Vec<ProcessPlan>) -> Vec<ProcessPlan> {
+    let many = processes.iter().filter(|process| process.runtime == Runtime::Docker).count() > 1;
+    for process in processes.iter_mut().filter(|process| process.runtime == Runtime::Docker) {
+        let aliases = if many { vec![process.name.clone()] } else { Vec::new() };
+        match &mut process.container {
+            Some(container) => container.aliases = aliases,
+            None if many => process.container = Some(ContainerPlan { aliases, ..ContainerPlan::default() }),
+            None => {}
+        }
+    }
+    processes
 }
 
 fn routed(mut process: ProcessPlan, routes: &[RoutePlan], has_output: bool) -> ProcessPlan {
@@ -307,7 +384,28 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
             format!("{command}; at most {}, {} memory, {} disk", limits.time, limits.memory, limits.disk),
         );
     }
-    if blueprint.build.is_empty() {
+    let limits = format!("at most {}, {} memory, {} disk", blueprint.limits.time, blueprint.limits.memory, blueprint.limits.disk);
+    match &blueprint.image {
+        Some(ImagePlan::Dockerfile(build)) => {
+            let base = recipe.proof.iter().find_map(|proof| proof.why.strip_prefix("image from "));
+            let base = base.map_or(String::new(), |base| format!(" on {base}"));
+            line(Sign::Add, "image".to_owned(), format!("built by {}{base}; {limits}", build.file));
+        }
+        Some(ImagePlan::Generated { base, .. }) => {
+            let why = format!("built by a written Dockerfile on {base} (--json shows it); {limits}");
+            line(Sign::Add, "image".to_owned(), why);
+        }
+        None => {}
+    }
+    for process in &blueprint.processes {
+        if let Some(build) = &process.build {
+            line(Sign::Add, "image".to_owned(), format!("{}: built by {}; {limits}", process.name, build.file));
+        }
+    }
+    let is_built = blueprint.image.is_some() || blueprint.processes.iter().any(|process| process.build.is_some());
+    if is_built && !proof.is_empty() {
+        line(Sign::Note, recipe.language.clone(), proof);
+    } else if blueprint.build.is_empty() {
         line(Sign::Note, "no build".to_owned(), if proof.is_empty() { "nothing asks for one".to_owned() } else { proof });
     } else if !proof.is_empty() {
         line(Sign::Note, recipe.language.clone(), proof);
@@ -326,7 +424,10 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
         let command = match (&process.image, process.command.as_str()) {
             (Some(image), "") => format!("image {image}"),
             (Some(image), command) => format!("image {image}, {command}"),
-            (None, "") => "the image's own command".to_owned(),
+            (None, "") => match &recipe.start {
+                Some(start) if process.routed => format!("the image's own command, {start}"),
+                _ => "the image's own command".to_owned(),
+            },
             (None, command) => command.to_owned(),
         };
         let what = if process.runtime == Runtime::Docker { "container" } else { "instance" };
@@ -367,6 +468,17 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
         let named = blueprint.secrets.iter().map(|(name, reference)| format!("{name} from {reference}"));
         line(Sign::Note, "secrets".to_owned(), named.collect::<Vec<_>>().join(", "));
     }
+    for (what, why) in &asked.containers.notes {
+        line(Sign::Note, what.clone(), why.clone());
+    }
+    let in_docker = blueprint.processes.iter().any(|process| process.runtime == Runtime::Docker);
+    if in_docker && let Some(problem) = fleet.docker.as_ref().filter(|docker| !docker.up).map(|docker| &docker.problem) {
+        let why = problem.as_ref().map_or_else(|| "it does not answer".to_owned(), ToString::to_string);
+        line(Sign::Note, "Docker cannot be used".to_owned(), why);
+    }
+    if in_docker && asked.containers.way == Way::Generated && blueprint.output.is_some() {
+        line(Sign::Note, "no container".to_owned(), "the edge serves static files by itself".to_owned());
+    }
     line(Sign::Note, "dependencies".to_owned(), asked.checks.to_owned());
     lines
 }
@@ -390,6 +502,7 @@ fn command(asked: &Asked<'_>) -> String {
         ("build", &overrides.build),
         ("start", &overrides.start),
         ("output", &overrides.output),
+        ("dockerfile", &overrides.dockerfile),
     ];
     for (flag, value) in texts {
         if let Some(value) = value {
@@ -432,6 +545,9 @@ mod tests {
             request: &request,
             manifest,
             recipe: &Ok(recipe),
+            containers: &Containers::default(),
+            bases: &BTreeMap::new(),
+            before: None,
             survey: &survey,
             hosts: &[(HostId::local(), "the only host".to_owned())],
             checks: "not checked",

@@ -12,6 +12,7 @@ pub mod supervisor;
 pub mod wiring;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{Read, Seek, Write},
     sync::{
@@ -108,8 +109,13 @@ pub async fn run(
     });
     let orders = Orders::new(hub.clone(), agent);
     let interrupts = Interrupts::default();
-    let commands =
-        Commands { hub: hub.clone(), orders: orders.clone(), interrupts: interrupts.clone(), placer: Arc::new(OnlyHost) };
+    let commands = Commands {
+        hub: hub.clone(),
+        orders: orders.clone(),
+        interrupts: interrupts.clone(),
+        placer: Arc::new(OnlyHost),
+        bases: bases(&settings),
+    };
     watch_branches(&settings, &commands, &supervisor);
     let surveyed = observe(&hub, &supervisor, reports);
     let controllers = supervisor.part();
@@ -146,6 +152,12 @@ pub async fn run(
     supervisor.end(ENDING).await;
     let _ = std::fs::remove_file(&socket);
     Ok(())
+}
+
+/// Setting `docker.base_images` by word.
+fn bases(settings: &Settings) -> Arc<BTreeMap<String, String>> {
+    let pairs = settings.config.docker.base_images.iter().filter_map(|pair| pair.split_once('='));
+    Arc::new(pairs.map(|(word, image)| (word.trim().to_owned(), image.trim().to_owned())).collect())
 }
 
 fn unusable(settings: &Settings, error: &std::io::Error) -> Problem {
@@ -232,6 +244,7 @@ fn control(
         supervisor: supervisor.clone(),
         gate: Arc::new(NoGate),
         placer: Arc::new(OnlyHost),
+        bases: bases(settings),
         builds: Arc::new(Semaphore::new(settings.config.engine.builds.max(1))),
         is_surveyed: is_surveyed.clone(),
     });

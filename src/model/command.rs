@@ -109,6 +109,9 @@ pub struct Overrides {
     pub build: Option<String>,
     pub start: Option<String>,
     pub output: Option<String>,
+    /// Path of the Dockerfile; it asks for the runtime `docker` as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerfile: Option<String>,
     pub port: Option<u16>,
     pub runtime: Option<Runtime>,
     pub replicas: Option<u32>,

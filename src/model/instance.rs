@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    container_plan::ContainerPlan,
     ids::{AppId, HostId, InstanceId, ReleaseId},
     manifest::Runtime,
     mount::Mount,
@@ -29,6 +30,11 @@ pub struct InstanceSpec {
     /// What a container sees of volumes and folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Mount>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerPlan>,
+    /// Instances that end before this one starts: they have what only one may have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<InstanceId>,
     pub env: Env,
     /// More of its environment, whose values are masked wherever they would be shown or kept.
     #[serde(default)]

@@ -53,6 +53,13 @@ pub struct Build {
     /// Folder of static files which the edge serves itself; then no process is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// Dockerfile by which a container's image is built, relative to the root. Default: `Dockerfile`, or one that is written
+    /// for the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dockerfile: Option<String>,
+    /// Image that a written Dockerfile begins with, such as `node:22-slim`. Default: by the language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     #[serde(skip_serializing_if = "BuildLimits::is_default")]
     pub limits: BuildLimits,
 }

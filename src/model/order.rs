@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     container::{Container, ContainerAct, ContainerId, ContainerSample, DockerStatus, Image, PruneObject, Volume},
+    container_plan::{ImageBuild, ImagePlan},
     edge::{Drained, EdgeCounters, EdgeStatus, Proof, ProofRequest},
     ids::{AppId, DeploymentId, Generation, HostId, InstanceId, ReleaseId},
     instance::{Exit, InstanceSpec, InstanceState},
@@ -95,6 +96,15 @@ pub struct BuildWork {
     /// Images to pull for processes that name their own, by process.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pulls: BTreeMap<String, String>,
+    /// How the app's image is built; then `commands` are part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImagePlan>,
+    /// Images that are built for processes alone, by process, each with the values of its arguments.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub image_builds: BTreeMap<String, (ImageBuild, Env)>,
+    /// Whether containers see files of the source: then it stays as the release's folder.
+    #[serde(default)]
+    pub keeps_source: bool,
     pub env: Env,
     /// More of the commands' environment, masked in the log. It must not become a part of what is built: no image, no
     /// argument of one.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    container_plan::{ContainerPlan, ImageBuild, ImagePlan, Upkeep},
     ids::{AppId, HostId, ReleaseId},
     manifest::{BuildLimits, Keep, Ready, Resources, Runtime, Stop, Strategy},
     mount::Mount,
@@ -64,6 +65,13 @@ pub struct ProcessPlan {
     /// Processes that are ready before this one is started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
+    /// How its image is built, in place of what the app is built to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<ImageBuild>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerPlan>,
+    #[serde(default)]
+    pub upkeep: Upkeep,
     /// Whether a route leads to it: then it must listen on its port and be proved.
     pub routed: bool,
 }
@@ -74,6 +82,9 @@ pub struct Blueprint {
     pub recipe: Recipe,
     /// Commands of the build, in order, each with the step's name (`install`, `build`).
     pub build: Vec<(String, String)>,
+    /// How the image of its containers is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImagePlan>,
     pub limits: BuildLimits,
     /// Folder of static files that the edge serves; then `processes` may be empty.
     pub output: Option<String>,

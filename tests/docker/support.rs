@@ -65,6 +65,8 @@ impl DockerWorld {
             folder: self.world.folder(),
             image: Some(self.image().await),
             volumes: Vec::new(),
+            container: None,
+            replaces: Vec::new(),
             env: Env::default(),
             secrets: Env::default(),
             port: None,

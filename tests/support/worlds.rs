@@ -179,6 +179,7 @@ fn blueprint(command: &str, replicas: u32) -> Blueprint {
             ..Recipe::default()
         },
         build: vec![("install".to_owned(), "npm ci".to_owned()), ("build".to_owned(), "npm run build".to_owned())],
+        image: None,
         limits: BuildLimits::default(),
         output: None,
         processes: vec![ProcessPlan {
@@ -194,6 +195,9 @@ fn blueprint(command: &str, replicas: u32) -> Blueprint {
             env: Vec::new(),
             volumes: Vec::new(),
             depends_on: Vec::new(),
+            build: None,
+            container: None,
+            upkeep: pilothouse::model::container_plan::Upkeep::default(),
             routed: true,
         }],
         env: vec!["DATABASE_URL".to_owned()],

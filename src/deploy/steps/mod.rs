@@ -5,6 +5,7 @@ pub mod routing;
 use std::path::Path;
 
 use crate::model::{
+    container_plan::Upkeep,
     deployment::Deployment,
     edge::{Door, ProofRequest},
     fleet::{Fleet, Release},
@@ -18,7 +19,7 @@ use crate::model::{
     units::{Millis, Timestamp},
 };
 
-use super::strategies::What;
+use super::{containers, strategies::What};
 
 /// What a step does, with everything that its host needs to know. `env` is the release's environment, with its values.
 pub fn work(what: &What, deployment: &Deployment, fleet: &Fleet, env: &Env, generation: u64) -> Result<Work, Problem> {
@@ -31,7 +32,8 @@ pub fn work(what: &What, deployment: &Deployment, fleet: &Fleet, env: &Env, gene
         What::Build => Ok(Work::Build(build(deployment, release(deployment, fleet)?, env))),
         What::Start { process, instance } => {
             let release = release(deployment, fleet)?;
-            Ok(Work::Start(spec(release, plan_of(release, process)?, instance.clone(), env)?))
+            let spec = spec(release, plan_of(release, process)?, instance.clone(), env)?;
+            Ok(Work::Start(InstanceSpec { replaces: replaced(fleet, deployment, process), ..spec }))
         }
         What::Ready { process, instance } => {
             let process = plan_of(release(deployment, fleet)?, process)?;
@@ -53,6 +55,17 @@ fn release<'a>(deployment: &Deployment, fleet: &'a Fleet) -> Result<&'a Release,
     })
 }
 
+/// The running instances that end before a new one of `process` starts: those that are not to stay beside it.
+pub fn replaced(fleet: &Fleet, deployment: &Deployment, process: &str) -> Vec<InstanceId> {
+    let plan = fleet.release(&deployment.app, deployment.release);
+    let plan = plan.and_then(|release| release.blueprint.processes.iter().find(|plan| plan.name == process));
+    if plan.is_none_or(|plan| plan.upkeep == Upkeep::Beside) || !deployment.starts.iter().any(|(started, _)| started == process) {
+        return Vec::new();
+    }
+    let others = fleet.instances_of(&deployment.app).filter(|instance| instance.process == process);
+    others.map(|instance| instance.id.clone()).filter(|id| !deployment.pool.contains(id)).collect()
+}
+
 fn plan_of<'a>(release: &'a Release, process: &str) -> Result<&'a ProcessPlan, Problem> {
     let found = release.blueprint.processes.iter().find(|plan| plan.name == process);
     found.ok_or_else(|| Problem::internal(format!("release {} has no process `{process}`", release.id)))
@@ -72,6 +85,18 @@ fn build(deployment: &Deployment, release: &Release, env: &Env) -> BuildWork {
             _ => None,
         },
         pulls: blueprint.processes.iter().filter_map(|process| Some((process.name.clone(), process.image.clone()?))).collect(),
+        image: blueprint.image.clone(),
+        image_builds: blueprint
+            .processes
+            .iter()
+            .filter_map(|process| {
+                let arguments = env.of_process(&containers::arguments_of(&process.name));
+                let of_build = |name: &String| process.build.as_ref().is_some_and(|build| build.args.contains(name));
+                let arguments = Env(arguments.0.into_iter().filter(|(name, _)| of_build(name)).collect());
+                Some((process.name.clone(), (process.build.clone()?, arguments)))
+            })
+            .collect(),
+        keeps_source: blueprint.processes.iter().any(containers::sees_source),
         env: env.shared(),
         secrets: Env::default(),
         limits: blueprint.limits.clone(),
@@ -108,6 +133,8 @@ pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env)
             .filter(|_| process.runtime == Runtime::Docker)
             .cloned(),
         volumes: process.volumes.clone(),
+        container: process.container.clone(),
+        replaces: Vec::new(),
         env,
         secrets: Env::default(),
         port: process.port,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{Move, Situation, What, of};
 use crate::model::{
+    container_plan::Upkeep,
     deployment::{Aim, Deployment, EndedBy, Phase, Step, StepState},
     ids::{AppId, DeploymentId, HostId, InstanceId, ReleaseId},
     manifest::{BuildLimits, Keep, Ready, Resources, Runtime, Stop, Strategy},
@@ -28,11 +29,15 @@ fn blueprint(routed: bool) -> Blueprint {
         env: Vec::new(),
         volumes: Vec::new(),
         depends_on: Vec::new(),
+        build: None,
+        container: None,
+        upkeep: Upkeep::default(),
         routed,
     };
     Blueprint {
         recipe: Recipe::default(),
         build: Vec::new(),
+        image: None,
         limits: BuildLimits::default(),
         output: None,
         processes: vec![process],

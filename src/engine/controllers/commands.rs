@@ -6,12 +6,14 @@ mod begin;
 mod secrets;
 pub mod watch;
 
+use std::collections::BTreeMap;
+
 use tokio_util::sync::CancellationToken;
 
 use self::begin::{Again, Who, accepted, ended_by};
 use super::{
     super::fleet::Hub,
-    deployments::{SOURCE_URL, request_blob, source_blob},
+    deployments::{SOURCE_URL, env_blob, request_blob, source_blob},
     orders::{Interrupts, Orders},
 };
 use crate::{
@@ -40,6 +42,8 @@ pub struct Commands {
     pub orders: Orders,
     pub interrupts: Interrupts,
     pub placer: std::sync::Arc<dyn Placer>,
+    /// Images that written Dockerfiles begin with, by language or package manager.
+    pub bases: std::sync::Arc<BTreeMap<String, String>>,
 }
 
 /// A plan with the values that must not stand in it.
@@ -55,6 +59,7 @@ pub struct Made {
 pub async fn make_plan(
     hub: &Hub,
     placer: &dyn Placer,
+    bases: &BTreeMap<String, String>,
     app: &AppId,
     release: ReleaseId,
     request: &DeployRequest,
@@ -68,12 +73,29 @@ pub async fn make_plan(
         Some(image) => Ok(deploy::image::recipe(image)),
         None => deploy::detect::detect(survey),
     };
-    let env = deploy::plan::environment(&manifest, &request.overrides);
+    let (containers, recipe) = deploy::containers::choose(survey, &manifest, &request.overrides, recipe)?;
+    let env = deploy::plan::environment(&manifest, &request.overrides, &containers);
     let secrets = hub.secrets().resolve(&deploy::plan::secrets(&manifest, &request.overrides)?).await?;
     let fleet = hub.look(Fleet::clone).await;
+    let serving = fleet.apps.get(app).and_then(|known| fleet.release(app, known.routed?));
+    let env_before = match serving {
+        Some(serving) => hub.blobs().env(env_blob(app, serving.id)).await?,
+        None => Env::default(),
+    };
     let hosts: Vec<(HostId, String)> = placer.rank(&fleet, app).into_iter().map(|ranked| (ranked.host, ranked.reason)).collect();
-    let asked =
-        Asked { app, release, request, manifest: &manifest, recipe: &recipe, survey, hosts: &hosts, checks: "not checked" };
+    let asked = Asked {
+        app,
+        release,
+        request,
+        manifest: &manifest,
+        recipe: &recipe,
+        containers: &containers,
+        bases,
+        before: serving.map(|serving| (&serving.blueprint, &env_before)),
+        survey,
+        hosts: &hosts,
+        checks: "not checked",
+    };
     let plan = deploy::plan::plan(&asked, &fleet)?;
     deploy::plan::check_commands(&plan.blueprint, &secrets)?;
     Ok(Made { plan, env, secrets, watch: manifest.watch })
@@ -134,7 +156,7 @@ impl Commands {
         let app = Self::name(&wanted, &survey)?;
         let of = app.clone();
         let release = self.hub.look(move |fleet| fleet.apps.get(&of).map_or(ReleaseId(1), |app| app.next_release)).await;
-        let made = make_plan(&self.hub, self.placer.as_ref(), &app, release, &wanted, &survey).await?;
+        let made = make_plan(&self.hub, self.placer.as_ref(), &self.bases, &app, release, &wanted, &survey).await?;
         Ok(Answer::Planned(Box::new(made.plan)))
     }
 

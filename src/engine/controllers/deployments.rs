@@ -52,6 +52,7 @@ pub struct Deployments {
     pub supervisor: Supervisor,
     pub gate: Arc<dyn Gate>,
     pub placer: Arc<dyn Placer>,
+    pub bases: Arc<std::collections::BTreeMap<String, String>>,
     pub builds: Arc<Semaphore>,
     /// True once the agent has told of everything that it found.
     pub is_surveyed: watch::Receiver<bool>,
@@ -342,7 +343,8 @@ impl Deployments {
         let mut request = deployment.request.clone().ok_or_else(|| Problem::internal("a deployment without a source"))?;
         request.overrides.env = self.hub.blobs().env(request_blob(&deployment.key)).await?;
         let (app, release) = (deployment.app.clone(), deployment.release);
-        let made = super::commands::make_plan(&self.hub, self.placer.as_ref(), &app, release, &request, survey).await;
+        let made =
+            super::commands::make_plan(&self.hub, self.placer.as_ref(), &self.bases, &app, release, &request, survey).await;
         self.note_commit(deployment, survey, made.as_ref().ok().map(|made| made.watch.as_deref())).await?;
         let made = made?;
         self.hub.blobs().put_env(env_blob(&app, release), &made.env).await?;

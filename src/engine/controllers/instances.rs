@@ -94,7 +94,9 @@ fn need(fleet: &Fleet, id: &AppId) -> Need {
         |instance: &Instance| active.is_some_and(|active| active.starts.iter().any(|(_, started)| *started == instance.id));
     let is_retiring = active.is_some_and(|active| matches!(active.aim, Aim::Stop | Aim::Remove));
     let lost = |instance: &&Instance| {
-        let is_of_deployment = is_staged(instance) || is_halted(active, instance);
+        // A deployment has ended it to start another one on its volume; taken back, it is started again.
+        let is_replaced = active.is_some_and(|active| steps::replaced(fleet, active, &instance.process).contains(&instance.id));
+        let is_of_deployment = is_staged(instance) || is_halted(active, instance) || is_replaced;
         instance.wanted && app.pool.contains(&instance.id) && !instance.state.is_alive() && !is_of_deployment
     };
     if app.desired == Desired::Running
@@ -103,7 +105,7 @@ fn need(fleet: &Fleet, id: &AppId) -> Need {
     {
         return Need::Start(instance.id.clone());
     }
-    let surplus = |instance: &&Instance| !is_staged(instance) && !is_retiring && !is_needed(app, active, instance);
+    let surplus = |instance: &&Instance| !is_staged(instance) && !is_retiring && !is_needed(fleet, app, active, instance);
     if let Some(instance) = fleet.instances_of(id).find(surplus) {
         return Need::Retire(instance.id.clone());
     }
@@ -128,7 +130,7 @@ fn is_halted(active: Option<&Deployment>, instance: &Instance) -> bool {
 }
 
 /// Whether an instance serves, is about to, or is kept warm.
-fn is_needed(app: &App, active: Option<&Deployment>, instance: &Instance) -> bool {
+fn is_needed(fleet: &Fleet, app: &App, active: Option<&Deployment>, instance: &Instance) -> bool {
     if !instance.wanted {
         if is_halted(active, instance) {
             return true;
@@ -138,8 +140,12 @@ fn is_needed(app: &App, active: Option<&Deployment>, instance: &Instance) -> boo
     }
     let is_coming = active.is_some_and(|active| active.pool.contains(&instance.id));
     let is_warm = app.warm.is_some_and(|(release, until)| release == instance.release && until > clock::now());
-    let is_dead_warm = is_warm && !instance.state.is_alive();
-    app.pool.contains(&instance.id) || is_coming || (is_warm && !is_dead_warm)
+    let plan = fleet.release(&app.id, instance.release);
+    let plan = plan.and_then(|release| release.blueprint.processes.iter().find(|plan| plan.name == instance.process));
+    // Under one name in the app's network: requests of the new release must not reach the old one's.
+    let is_named = plan.is_some_and(|plan| !plan.routed && plan.container.as_ref().is_some_and(|own| !own.aliases.is_empty()));
+    let stays_warm = is_warm && instance.state.is_alive() && !is_named;
+    app.pool.contains(&instance.id) || is_coming || stays_warm
 }
 
 impl Instances {
@@ -210,7 +216,7 @@ impl Instances {
                 let (Some(known), Some(entry)) = (fleet.instances.get(&of), fleet.apps.get(&app)) else {
                     return Ok((Vec::new(), false));
                 };
-                if is_needed(entry, fleet.active_deployment(&app), known) {
+                if is_needed(fleet, entry, fleet.active_deployment(&app), known) {
                     return Ok((Vec::new(), false));
                 }
                 Ok((vec![Change::Instance(Instance { wanted: false, ..known.clone() })], true))

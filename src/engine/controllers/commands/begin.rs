@@ -3,9 +3,11 @@
 use super::watch;
 use crate::{
     config::clock,
+    deploy::containers,
     model::{
         change::Change,
         command::{Answer, DeployRequest},
+        container_plan::Upkeep,
         deployment::{Aim, Deployment, EndedBy, Phase},
         fleet::{App, Desired, Fleet, Release},
         ids::{AppId, DeploymentId, InstanceId, ReleaseId},
@@ -234,7 +236,18 @@ fn fill(fleet: &Fleet, entry: &App, deployment: &mut Deployment, release: &mut R
             reusable(instance)
                 || (!process.routed && instance.wanted && instance.release == release.id && instance.state.is_alive())
         };
-        let kept = fleet.instances_of(&entry.id).filter(|instance| instance.process == process.name).filter(workers_too);
+        // What may not be there twice stays when it is what is asked, whichever release started it.
+        // Gap: values of its environment are not compared, only their names.
+        let as_asked = |instance: &Instance| {
+            let old = fleet.release(&entry.id, instance.release);
+            let old = old.and_then(|old| old.blueprint.processes.iter().find(|plan| plan.name == process.name));
+            process.upkeep != Upkeep::Beside
+                && instance.wanted
+                && instance.state.is_alive()
+                && old.is_some_and(|old| containers::is_same(&process, old))
+        };
+        let stays = |instance: &&Instance| workers_too(instance) || as_asked(instance);
+        let kept = fleet.instances_of(&entry.id).filter(|instance| instance.process == process.name).filter(stays);
         let kept: Vec<InstanceId> =
             kept.take(if may_reuse { replicas as usize } else { 0 }).map(|instance| instance.id.clone()).collect();
         for _ in kept.len()..replicas as usize {

@@ -5,6 +5,7 @@ use crate::{
     deploy::strategies::{Deed, HALT, What},
     model::{
         change::Change,
+        container_plan::Upkeep,
         deployment::{Aim, Deployment, Phase, StepState},
         fleet::{App, Desired, Fleet, Level, Release, Serving},
         ids::{DeploymentId, InstanceId},
@@ -31,7 +32,7 @@ pub(super) fn record(fleet: &Fleet, id: DeploymentId, deed: &Deed, resolved: Res
         Resolved::Failed(problem) => Err(problem),
         Resolved::Planned(plan, mut release) => {
             let note = format!("{} · {}", plan.version, plan.blueprint.recipe.language);
-            stage(&mut deployment, &plan, &mut release);
+            stage(fleet, &mut deployment, &plan, &mut release);
             deployment.plan = Some(*plan);
             changes.push(Change::Release(release));
             Ok(note)
@@ -57,16 +58,28 @@ pub(super) fn record(fleet: &Fleet, id: DeploymentId, deed: &Deed, resolved: Res
     Ok((changes, succeeded))
 }
 
-/// Names the instances that the release begins with.
-fn stage(deployment: &mut Deployment, plan: &Plan, release: &mut Release) {
+/// Names the instances that the release begins with: fresh ones, and of processes that stay those that run.
+fn stage(fleet: &Fleet, deployment: &mut Deployment, plan: &Plan, release: &mut Release) {
     deployment.starts.clear();
+    deployment.pool.clear();
+    let pool = fleet.apps.get(&release.app).map_or(&[] as &[InstanceId], |app| app.pool.as_slice());
     for process in &plan.blueprint.processes {
-        for _ in 0..process.replicas {
+        let stays = |instance: &&Instance| {
+            process.upkeep == Upkeep::Keep
+                && instance.process == process.name
+                && instance.wanted
+                && instance.state.is_alive()
+                && pool.contains(&instance.id)
+        };
+        let kept = fleet.instances_of(&release.app).filter(stays).map(|instance| instance.id.clone());
+        let kept: Vec<InstanceId> = kept.take(process.replicas as usize).collect();
+        for _ in kept.len()..process.replicas as usize {
             deployment.starts.push((process.name.clone(), InstanceId::of(&release.app, release.id, release.started)));
             release.started += 1;
         }
+        deployment.pool.extend(kept);
     }
-    deployment.pool = deployment.starts.iter().map(|(_, instance)| instance.clone()).collect();
+    deployment.pool.extend(deployment.starts.iter().map(|(_, instance)| instance.clone()));
 }
 
 fn done_note(fleet: &Fleet, deployment: &Deployment, what: &What, done: Done, changes: &mut Vec<Change>) -> String {
