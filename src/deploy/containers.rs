@@ -54,7 +54,7 @@ pub fn choose(
         return Ok((containers, recipe));
     }
     if let Some(file) = named {
-        return by_dockerfile(survey, file, recipe).map(|(way, recipe)| (Containers { way, ..containers }, recipe));
+        return by_dockerfile(survey, file, recipe);
     }
     let is_asked = runtime == Some(Runtime::Docker);
     let only_files = ["dockerfile", "compose"];
@@ -76,8 +76,9 @@ pub fn choose(
         }
     }
     if has_dockerfile {
-        let (way, recipe) = by_dockerfile(survey, dockerfile::FILE.to_owned(), recipe)?;
-        return Ok((Containers { way, ..containers }, recipe));
+        let (mut found, recipe) = by_dockerfile(survey, dockerfile::FILE.to_owned(), recipe)?;
+        found.notes.splice(0..0, containers.notes);
+        return Ok((found, recipe));
     }
     if is_asked && recipe.is_ok() {
         containers.way = Way::Generated;
@@ -85,7 +86,7 @@ pub fn choose(
     Ok((containers, recipe))
 }
 
-type Found = (Way, Result<Recipe, Problem>);
+type Found = (Containers, Result<Recipe, Problem>);
 
 fn by_dockerfile(survey: &Survey, file: String, recipe: Result<Recipe, Problem>) -> Result<Found, Problem> {
     let file = file.trim_start_matches("./").to_owned();
@@ -103,15 +104,21 @@ fn by_dockerfile(survey: &Survey, file: String, recipe: Result<Recipe, Problem>)
             .hint(next));
     }
     let recipe = recipe.unwrap_or_default();
-    let mut recipe = match survey.texts.get(&file) {
-        Some(text) => dockerfile::over(recipe, &dockerfile::read(text, &file)?),
+    let found = match survey.texts.get(&file) {
+        Some(text) => dockerfile::read(text, &file)?,
         // Not among the texts that are taken along: the builder reads it.
-        None => dockerfile::over(recipe, &dockerfile::Dockerfile { file: file.clone(), ..Default::default() }),
+        None => dockerfile::Dockerfile { file: file.clone(), ..Default::default() },
     };
+    let left_out = found
+        .left_out
+        .iter()
+        .map(|(line, what)| (format!("{file}:{line}"), format!("{what} left out: Docker's classic builder does not know them")));
+    let notes = left_out.collect();
+    let mut recipe = dockerfile::over(recipe, &found);
     if recipe.language.is_empty() {
         "dockerfile".clone_into(&mut recipe.language);
     }
-    Ok((Way::Dockerfile(ImageBuild { file, ..ImageBuild::default() }), Ok(recipe)))
+    Ok((Containers { way: Way::Dockerfile(ImageBuild { file, ..ImageBuild::default() }), notes }, Ok(recipe)))
 }
 
 impl Containers {
@@ -196,9 +203,8 @@ pub fn settle(blueprint: &mut Blueprint, env: &Env, before: Option<(&Blueprint, 
             continue;
         }
         let old = before.and_then(|(before, env)| Some((before.processes.iter().find(|old| old.name == process.name)?, env)));
-        let is_same = old.is_some_and(|(old, old_env)| {
-            is_same(process, old) && env.of_process(&process.name) == old_env.of_process(&old.name)
-        });
+        let is_same =
+            old.is_some_and(|(old, old_env)| is_same(process, old) && own(env, &process.name) == own(old_env, &old.name));
         let has_volume = !process.volumes.is_empty();
         let (sign, what, why) = match (is_same, has_volume) {
             (true, _) => {
@@ -217,6 +223,11 @@ pub fn settle(blueprint: &mut Blueprint, env: &Env, before: Option<(&Blueprint, 
         lines.push(PlanLine { sign, what: process.name.clone(), why: format!("{what}: {why}") });
     }
     lines
+}
+
+/// Variables of one process alone: those of all are for what is built here, and do not stop a database.
+fn own<'e>(env: &'e Env, process: &str) -> Vec<(&'e String, &'e String)> {
+    env.0.iter().filter(|(name, _)| name.split_once('/').is_some_and(|(of, _)| of == process)).collect()
 }
 
 /// Whether an instance of `old` is what `new` asks for, as far as a plan tells. What is built here is new each time.

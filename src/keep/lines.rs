@@ -4,13 +4,13 @@ use crate::model::log::LONGEST_LINE;
 
 /// What came after the last whole line.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub struct Lines {
     partial: Vec<u8>,
 }
 
 impl Lines {
     /// Gives every line that `bytes` completes.
-    pub(super) fn push(&mut self, bytes: &[u8], mut give: impl FnMut(&[u8])) {
+    pub fn push(&mut self, bytes: &[u8], mut give: impl FnMut(&[u8])) {
         let mut pieces = bytes.split(|b| *b == b'\n').peekable();
         while let Some(piece) = pieces.next() {
             let ends = pieces.peek().is_some();
@@ -31,13 +31,13 @@ impl Lines {
     }
 
     /// Gives what there is of a line that has not ended.
-    pub(super) fn flush(&mut self, mut give: impl FnMut(&[u8])) {
+    pub fn flush(&mut self, mut give: impl FnMut(&[u8])) {
         if self.has_partial() {
             self.flush_even_empty(&mut give);
         }
     }
 
-    pub(super) fn has_partial(&self) -> bool {
+    pub fn has_partial(&self) -> bool {
         !self.partial.is_empty()
     }
 

@@ -10,7 +10,7 @@ mod clock;
 mod handed;
 mod keeper;
 pub mod launch;
-mod lines;
+pub mod lines;
 pub mod log;
 mod memory;
 mod output;

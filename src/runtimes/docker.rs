@@ -8,6 +8,7 @@ mod images;
 pub mod labels;
 mod logs;
 mod memory;
+pub mod network;
 mod observe;
 mod ready;
 mod seen;
@@ -208,8 +209,18 @@ impl DockerRuntime {
                 stopped: false,
             };
             memory.write(&self.settings, &instance.id)?;
-            let asked =
-                body::Asked { mark: &self.mark, instance, image, spec, inside, outside, logs: &self.settings.config.logs };
+            let network = network::of(docker, &self.mark, instance).await;
+            let network = network.map_err(|error| self.problem("make the app's network", error))?;
+            let asked = body::Asked {
+                mark: &self.mark,
+                instance,
+                image,
+                spec,
+                inside,
+                outside,
+                logs: &self.settings.config.logs,
+                network: network.as_deref(),
+            };
             let options = CreateContainerOptions { name: Some(name.to_owned()), ..CreateContainerOptions::default() };
             let made = docker.create_container(Some(options), body::body(&asked)).await;
             let container = made.map_err(|error| self.problem(&format!("make a container for {}", instance.id), error))?.id;
@@ -281,7 +292,12 @@ impl Runtime for DockerRuntime {
         let locks = self.locks(&instance.id);
         let _deed = locks.deed.lock().await;
         let docker = self.client.docker().await?;
-        let written = serde_json::to_vec(instance).map_err(|error| Problem::internal(error.to_string()))?;
+        // What only one may have, such as a volume, is free before this one takes it.
+        for other in instance.replaces.iter().filter(|other| **other != instance.id && self.knows(other)) {
+            self.stop(other).await?;
+        }
+        let own = InstanceSpec { replaces: Vec::new(), ..instance.clone() };
+        let written = serde_json::to_vec(&own).map_err(|error| Problem::internal(error.to_string()))?;
         let spec = labels::hex(&written);
         let name = labels::container_name(&self.mark, &instance.id);
         memory::make_folder(&self.settings, instance)?;

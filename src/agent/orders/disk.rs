@@ -29,6 +29,13 @@ pub(super) fn free(path: &Path) -> Option<Bytes> {
     Some(Bytes(stat.f_bavail.saturating_mul(stat.f_frsize)))
 }
 
+/// Memory that programs can have; absent where the kernel does not tell (`MemAvailable`, proc(5)).
+pub(super) fn free_memory() -> Option<Bytes> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(Bytes(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024))
+}
+
 /// Removes what is at `path`, links themselves and not what they lead to, and gives how much space that freed.
 ///
 /// Idempotent. Also folders that a tool made read-only. Blocks.

@@ -119,7 +119,11 @@ pub(super) async fn beside(
     progress: impl Fn(String) + Send + Sync + 'static,
     cancel: &CancellationToken,
 ) -> Outcome {
-    let made = async { Ok(Artefact { images: pulls(tools, work, &progress).await?, ..built }) };
+    let made = async {
+        let mut images = built.images.clone();
+        images.extend(pulls(tools, work, &progress).await?);
+        Ok(Artefact { images, ..built })
+    };
     until_cancelled(made, cancel).await
 }
 
@@ -152,5 +156,8 @@ pub(super) async fn let_go(tools: &Tools, work: &PruneWork) {
     let is_gone = |release: ReleaseId| work.whole_app || work.releases.contains(&release);
     if let Err(problem) = tools.docker.let_go(app, is_gone).await {
         tracing::debug!(%app, %problem, "images are not let go of");
+    }
+    if work.whole_app {
+        super::build_image::forget(tools, app).await;
     }
 }

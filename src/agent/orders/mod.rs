@@ -4,6 +4,7 @@ mod artefact;
 pub mod await_ready;
 pub mod build;
 mod build_failure;
+pub mod build_image;
 mod build_output;
 mod disk;
 pub mod edge;
@@ -37,12 +38,19 @@ pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &
             fetch::fetch(&tools.settings, &app, release, &source, progress(tools, key), cancel).await
         }
         Work::Build(build) if build.source_image.is_some() => images::artefact(tools, &build, progress(tools, key), cancel).await,
-        Work::Build(build) => match build::build(&tools.settings, &build, progress(tools, key), cancel).await {
-            Outcome::Done(Done::Built(built)) if !build.pulls.is_empty() => {
-                images::beside(tools, &build, built, progress(tools, key), cancel).await
+        Work::Build(build) => {
+            let outcome = if build_image::is_of_images(&build) {
+                build_image::build(tools, &build, progress(tools, key), cancel).await
+            } else {
+                build::build(&tools.settings, &build, progress(tools, key), cancel).await
+            };
+            match outcome {
+                Outcome::Done(Done::Built(built)) if !build.pulls.is_empty() => {
+                    images::beside(tools, &build, built, progress(tools, key), cancel).await
+                }
+                outcome => outcome,
             }
-            outcome => outcome,
-        },
+        }
         Work::Start(spec) => {
             // For a container its image may have to be pulled: nobody waits for that.
             let is_prompt = spec.runtime == Runtime::Process;

@@ -28,14 +28,11 @@ pub struct Dockerfile {
 }
 
 /// One instruction, continued lines joined.
-struct Instruction<'a> {
+struct Instruction {
     /// In upper case.
     word: String,
     rest: String,
     line: u64,
-    /// The lines it was read from.
-    lines: std::ops::Range<usize>,
-    text: &'a str,
 }
 
 /// Reads the `text` of `file`.
@@ -86,22 +83,6 @@ pub fn read(text: &str, file: &str) -> Result<Dockerfile, Problem> {
         (one, other) => one.or(other).map(|start| (start.words, start.line)),
     };
     Ok(found)
-}
-
-/// The text as the classic builder takes it: without cache mounts and links, which change no result.
-pub fn for_classic_builder(text: &str) -> String {
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    for instruction in instructions(text) {
-        if left_out(&instruction.word, &instruction.rest).is_none() {
-            continue;
-        }
-        for index in instruction.lines.clone() {
-            if let Some(line) = lines.get_mut(index) {
-                *line = without_options(line);
-            }
-        }
-    }
-    lines.join("\n") + "\n"
 }
 
 /// The recipe of a source that nothing else than its Dockerfile explains.
@@ -219,15 +200,6 @@ fn left_out(word: &str, rest: &str) -> Option<&'static str> {
     }
 }
 
-fn without_options(line: &str) -> String {
-    let is_left_out = |word: &str| word.starts_with("--mount=") || word == "--link" || word.starts_with("--link=");
-    if !line.split_whitespace().any(is_left_out) {
-        return line.to_owned();
-    }
-    let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
-    indent + &line.split_whitespace().filter(|word| !is_left_out(word)).collect::<Vec<_>>().join(" ")
-}
-
 /// The word that ends the here-document of `RUN <<EOF`.
 fn here_document(rest: &str) -> Option<String> {
     let word = rest.split_whitespace().find_map(|word| word.strip_prefix("<<"))?;
@@ -236,7 +208,7 @@ fn here_document(rest: &str) -> Option<String> {
 }
 
 /// The instructions in order; comments, directives and what a here-document holds left out.
-fn instructions(text: &str) -> Vec<Instruction<'_>> {
+fn instructions(text: &str) -> Vec<Instruction> {
     let escape = if text.lines().take(3).any(|line| directive(line, "escape") == Some("`")) { '`' } else { '\\' };
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
@@ -266,12 +238,11 @@ fn instructions(text: &str) -> Vec<Instruction<'_>> {
             }
         }
         let Some((word, rest)) = split(&joined) else { continue };
-        let instruction = Instruction { word, rest, line: first as u64 + 1, lines: first..index, text };
+        let instruction = Instruction { word, rest, line: first as u64 + 1 };
         if let Some(end) = here_document(&instruction.rest).filter(|_| instruction.word != "CMD") {
             let closes = lines[index..].iter().position(|line| line.trim() == end);
             index = closes.map_or(index, |at| index + at + 1);
         }
-        debug_assert!(instruction.lines.end <= instruction.text.lines().count());
         found.push(instruction);
     }
     found
@@ -308,14 +279,6 @@ mod tests {
         );
         assert_eq!(found.start, Some(("/entry.sh nginx -g 'daemon off;'".to_owned(), 14)));
         assert_eq!(found.left_out, [(5, "cache mounts"), (12, "`--link`")]);
-    }
-
-    #[test]
-    fn the_classic_builder_gets_no_option_that_it_refuses() {
-        let text = for_classic_builder(STAGES);
-        assert!(!text.contains("--mount") && !text.contains("--link"), "{text}");
-        assert!(text.contains("COPY --from=build /app/dist /srv\n") && text.contains("    npm ci && \\\n"), "{text}");
-        assert_eq!(text.lines().count(), STAGES.lines().count());
     }
 
     #[test]

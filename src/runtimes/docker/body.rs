@@ -3,16 +3,18 @@
 use std::{collections::HashMap, path::Path};
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, ImageConfig, Mount, MountType, MountVolumeOptions, PortBinding,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, ImageConfig, Mount, MountType, MountVolumeOptions,
+    PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::labels;
+use super::{labels, network};
 use crate::{
     config::settings::LogSettings,
     model::{
+        container_plan::HealthCheck,
         instance::InstanceSpec,
         mount::{self, MountFrom},
+        units::Millis,
     },
 };
 
@@ -30,6 +32,8 @@ pub(super) struct Asked<'a> {
     pub(super) inside: u16,
     pub(super) outside: u16,
     pub(super) logs: &'a LogSettings,
+    /// The app's network.
+    pub(super) network: Option<&'a str>,
 }
 
 /// The port that a container is to listen on: asked for, told by PORT, exposed by its image, or the usual one.
@@ -59,9 +63,15 @@ pub(super) fn body(asked: &Asked<'_>) -> ContainerCreateBody {
     let port = format!("{}/tcp", asked.inside);
     let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(asked.outside.to_string()) };
     let memory = instance.memory.map(|limit| limit.0 as i64);
+    let plan = instance.container.clone().unwrap_or_default();
     ContainerCreateBody {
         image: Some(asked.image.to_owned()),
-        cmd: words(&instance.command),
+        cmd: words(&instance.command).or(Some(plan.arguments).filter(|words| !words.is_empty())),
+        entrypoint: Some(plan.entrypoint).filter(|words| !words.is_empty()),
+        user: plan.user,
+        working_dir: plan.working_dir,
+        healthcheck: plan.health.map(health),
+        networking_config: asked.network.map(|network| network::endpoint(network, &plan.aliases)),
         env: Some(env(asked)),
         labels: Some(labels::of_instance(asked.mark, instance, asked.spec)),
         exposed_ports: Some(vec![port.clone()]),
@@ -70,6 +80,7 @@ pub(super) fn body(asked: &Asked<'_>) -> ContainerCreateBody {
             port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
             // Docker's own: it holds while no engine runs, over its restarts and the host's.
             restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::UNLESS_STOPPED), maximum_retry_count: None }),
+            network_mode: asked.network.map(str::to_owned),
             memory,
             // No swap beside it: the limit is the limit.
             memory_swap: memory,
@@ -85,6 +96,19 @@ pub(super) fn body(asked: &Asked<'_>) -> ContainerCreateBody {
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
+    }
+}
+
+/// The check as Docker takes it: spans in nanoseconds, 0 for its own.
+fn health(check: HealthCheck) -> HealthConfig {
+    let nanos = |span: Option<Millis>| span.map(|span| (span.0 * 1_000_000) as i64);
+    HealthConfig {
+        test: Some(check.test),
+        interval: nanos(check.every),
+        timeout: nanos(check.within),
+        retries: check.retries.map(i64::from),
+        start_period: nanos(check.grace),
+        ..HealthConfig::default()
     }
 }
 
@@ -134,6 +158,8 @@ fn words(line: &str) -> Option<Vec<String>> {
         return None;
     }
     if line.chars().all(|c| c.is_alphanumeric() || " _-./:,=@%+^".contains(c)) && !begins_with_setting(line) {
+        // Without a shell there is nothing to be replaced.
+        let line = line.strip_prefix("exec ").unwrap_or(line);
         return Some(line.split_ascii_whitespace().map(str::to_owned).collect());
     }
     Some(["/bin/sh", "-c", line].map(str::to_owned).into())

@@ -43,6 +43,11 @@ pub(super) fn volume_name(mark: &str, app: &AppId, volume: &str) -> String {
     format!("{app}-{volume}-{}", &mark[..6])
 }
 
+/// Name of an app's network: `shop-3f1c09`.
+pub(super) fn network_name(mark: &str, app: &AppId) -> String {
+    format!("{app}-{}", &mark[..6])
+}
+
 /// Repository under which this engine keeps the images of an app's releases.
 pub fn repository(mark: &str, app: &AppId) -> String {
     format!("pilothouse-{}/{app}", &mark[..6])

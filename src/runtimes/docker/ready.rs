@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use bollard::{
     Docker,
-    models::{ContainerInspectResponse, EventMessage},
+    models::{ContainerInspectResponse, EventMessage, Health, HealthStatusEnum},
     query_parameters::EventsOptions,
 };
 use futures_util::StreamExt;
@@ -103,6 +103,14 @@ impl Waiting<'_> {
             return Ok(false);
         }
         if !self.listens {
+            if let Some(health) = state.and_then(|state| state.health.as_ref()) {
+                match health.status {
+                    Some(HealthStatusEnum::HEALTHY) => return Ok(true),
+                    Some(HealthStatusEnum::UNHEALTHY) => return Err(self.unhealthy(health).await),
+                    Some(HealthStatusEnum::STARTING) => return Ok(false),
+                    Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => {}
+                }
+            }
             let started = state.and_then(|state| seen::time(state.started_at.as_ref()));
             return Ok(started.is_some_and(|at| at.age(clock::now()) >= WORKER_RUNS));
         }
@@ -160,6 +168,14 @@ impl Waiting<'_> {
         let ran =
             ran.map_or_else(|| " soon after its start".to_owned(), |ran| format!(" {:.1} s after its start", ran.as_secs_f64()));
         self.with_evidence(Problem::app(format!("{} {}{ran}", self.id, exit.words()))).await
+    }
+
+    async fn unhealthy(&self, health: &Health) -> Problem {
+        let last = health.log.as_ref().and_then(|log| log.last());
+        let said = last.and_then(|last| last.output.as_deref()).unwrap_or_default();
+        let said: Vec<String> = said.lines().take(EVIDENCE).map(crate::model::log::safe).collect();
+        let problem = Problem::app(format!("{} is not healthy: its check fails", self.id)).evidence(said);
+        self.with_evidence(problem).await
     }
 
     fn gone(&self) -> Problem {

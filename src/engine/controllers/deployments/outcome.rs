@@ -85,7 +85,11 @@ fn stage(fleet: &Fleet, deployment: &mut Deployment, plan: &Plan, release: &mut 
 fn done_note(fleet: &Fleet, deployment: &Deployment, what: &What, done: Done, changes: &mut Vec<Change>) -> String {
     match done {
         Done::Built(artefact) => {
-            let note = format!("{} files, {}", artefact.files, crate::model::units::Bytes(artefact.bytes));
+            let size = crate::model::units::Bytes(artefact.bytes);
+            let note = match artefact.files {
+                0 if artefact.digest.len() > 19 => format!("image {}, {size}", &artefact.digest[7..19]),
+                files => format!("{files} files, {size}"),
+            };
             if let Some(release) = fleet.release(&deployment.app, deployment.release) {
                 changes.push(Change::Release(Box::new(Release { artefact: Some(artefact), ..release.clone() })));
             }
