@@ -138,7 +138,7 @@ pub(super) fn cell<'t>(scene: &Scene<'_>, strip: Strip<'t>, it: &Container, colu
             Some(at) => strip.right(&ago(at, scene.now()), columns, Role::Muted),
             None => strip.right("–", columns, Role::Muted),
         },
-        6 => strip.cell(&short_image(it), columns, Role::Muted),
+        6 => strip.cell(short_image(it), columns, Role::Muted),
         7 => match scene.world.fleet.container_history.get(&it.id) {
             Some(history) => {
                 strip.put(sparkline(history.iter().map(|one| one.cpu_percent.map(f64::from)), columns), Role::Series(0))
@@ -151,11 +151,11 @@ pub(super) fn cell<'t>(scene: &Scene<'_>, strip: Strip<'t>, it: &Container, colu
     }
 }
 
-/// The image as people name it: an id is cut to twelve digits.
-pub(super) fn short_image(it: &Container) -> String {
+/// The image without its registry and path, which the details tell: `busybox:1`; an id is cut to twelve digits.
+fn short_image(it: &Container) -> &str {
     match it.image.strip_prefix("sha256:") {
-        Some(digits) => digits.get(..12).unwrap_or(digits).to_owned(),
-        None => it.image.clone(),
+        Some(digits) => digits.get(..12).unwrap_or(digits),
+        None => it.image.rsplit('/').next().unwrap_or(&it.image),
     }
 }
 

@@ -170,7 +170,10 @@ impl Pane for Overview {
             ];
         } else {
             right.rows = stack.rows;
-            right.tile(tiles::hosts(scene, columns));
+            // The greeting has the first screen to itself.
+            if !scene.fleet().apps.is_empty() {
+                right.tile(tiles::hosts(scene, columns));
+            }
             right.tile(tiles::slowest(scene, columns));
             right.tile(tiles::latest(scene, columns, 12));
             self.columns = vec![Column { x: area.x, width: area.width, rows: right.rows, offset: 0 }];
