@@ -69,7 +69,7 @@ impl<'a> Document<'a> {
 
 /// What was done.
 #[derive(Serialize)]
-struct Outcome {
+struct Deed {
     secret: String,
     outcome: String,
     next: String,
@@ -217,16 +217,16 @@ fn words(apps: &[AppId]) -> String {
 
 fn tell(context: &Context<'_>, secret: &str, answer: Answer) -> Result<Ended, Problem> {
     let Answer::Done { what, next } = answer else { return Err(odd(&answer)) };
-    told(context.output, Outcome { secret: secret.to_owned(), outcome: what, next });
+    told(context.output, Deed { secret: secret.to_owned(), outcome: what, next });
     Ok(Ended::Well)
 }
 
-fn told(output: &Output, outcome: Outcome) {
+fn told(output: &Output, deed: Deed) {
     if output.json {
-        output.document(&outcome);
+        output.document(&deed);
     }
-    output.line(&format!("✓ {}", outcome.outcome));
-    output.line(&format!("  next: {}", outcome.next));
+    output.line(&format!("✓ {}", deed.outcome));
+    output.line(&format!("  next: {}", deed.next));
 }
 
 /// Reads the name of a stored secret as an argument.

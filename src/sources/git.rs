@@ -88,7 +88,7 @@ impl Repository {
         // What it may hold, and its history as much again.
         let most = Bytes(visit.limits.bytes.0.saturating_mul(2));
         let git = Git::here(folder, stop).at_most(most).hiding(&self.url).telling(visit.progress.clone());
-        let git = self.by_ssh(git).await?;
+        let git = Self::by_ssh(git).await?;
         (visit.progress)(format!("asking {}", self.shown()));
         let remote = self.ask_remote(&git).await?;
         let wanted = self.choose(&remote)?;
@@ -109,7 +109,7 @@ impl Repository {
         let folder = Temporary(visit.scratch.clone());
         fs::create_dir_all(&folder.0).map_err(|error| listing::unreadable(&folder.0, &error))?;
         let stop = Stop { within: visit.within, cancel: visit.cancel.clone() };
-        let git = self.by_ssh(Git::here(&folder.0, stop).hiding(&self.url)).await?;
+        let git = Self::by_ssh(Git::here(&folder.0, stop).hiding(&self.url)).await?;
         let full = format!("refs/heads/{branch}");
         let said = self.done(git.run(&["ls-remote", "--", &self.url, &full]).await?, "ls-remote")?;
         let line = said.lines().filter_map(|line| line.split_once('\t')).find(|(_, name)| *name == full);
@@ -136,7 +136,7 @@ impl Repository {
     }
 
     /// By the ssh command that the user configured, if any.
-    async fn by_ssh(&self, git: Git) -> Result<Git, Problem> {
+    async fn by_ssh(git: Git) -> Result<Git, Problem> {
         let configured = git.ask(&["config", "--get", "core.sshCommand"]).await?;
         Ok(match configured.filter(|_| std::env::var_os("GIT_SSH_COMMAND").is_none()) {
             Some(ssh) => git.by_ssh(ssh.trim().to_owned()),

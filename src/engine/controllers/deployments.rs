@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{fleet::Hub, journal::Mark, supervisor::Supervisor},
     Controller, Next,
-    commands::watch::watch_blobs,
+    commands::watch::{Wanted, watch_blobs},
     orders::{Interrupts, Orders},
 };
 use crate::{
@@ -345,7 +345,11 @@ impl Deployments {
         let (app, release) = (deployment.app.clone(), deployment.release);
         let made =
             super::commands::make_plan(&self.hub, self.placer.as_ref(), &self.bases, &app, release, &request, survey).await;
-        self.note_commit(deployment, survey, made.as_ref().ok().map(|made| made.watch.as_deref())).await?;
+        let wanted = match &made {
+            Ok(made) => made.watch.clone().map_or(Wanted::Nothing, Wanted::Branch),
+            Err(_) => Wanted::Unknown,
+        };
+        self.note_commit(deployment, survey, wanted).await?;
         let made = made?;
         self.hub.blobs().put_env(env_blob(&app, release), &made.env).await?;
         self.hub.secrets().keep(&app, release, &made.plan.blueprint.secrets, &made.secrets).await?;

@@ -116,19 +116,17 @@ impl Watches {
     fn pace_of(&self, app: &AppId, watch: &Watch) -> Pace {
         let place = (watch.url.clone(), watch.branch.clone());
         let mut paces = self.paces();
-        match paces.get(app).filter(|pace| pace.place == place) {
-            Some(pace) => pace.clone(),
-            None => {
-                let reason = format!("{} of {}", watch.branch, watch.url);
-                let task = match paces.remove(app) {
-                    Some(pace) => Task { reason, ..pace.task },
-                    None => self.supervisor.row(format!("watch {app}"), &reason, None),
-                };
-                let pace = Pace { place, due: Instant::now(), failures: 0, task };
-                paces.insert(app.clone(), pace.clone());
-                pace
-            }
+        if let Some(pace) = paces.get(app).filter(|pace| pace.place == place) {
+            return pace.clone();
         }
+        let reason = format!("{} of {}", watch.branch, watch.url);
+        let task = match paces.remove(app) {
+            Some(pace) => Task { reason, ..pace.task },
+            None => self.supervisor.row(format!("watch {app}"), &reason, None),
+        };
+        let pace = Pace { place, due: Instant::now(), failures: 0, task };
+        paces.insert(app.clone(), pace.clone());
+        pace
     }
 
     async fn forget(&self, app: &AppId) {

@@ -124,33 +124,40 @@ pub(super) fn begun(known: Option<&Watch>, who: &Who, wanted: &DeployRequest, co
     asked.map(|asked| Watch { turn, ..asked }).or_else(|| known.cloned()).map(Box::new)
 }
 
-/// The watch of an app once a deployment has fetched its source; absent when nothing changes. `manifest` is the branch that
-/// the manifest wants watched, if there is a readable one.
-pub fn fetched(
-    app: &App,
-    deployment: &Deployment,
-    survey: &Survey,
-    manifest: Option<Option<&str>>,
-) -> Option<Option<Box<Watch>>> {
-    let request = deployment.request.as_ref()?;
-    let Source::Git { url, reference } = &request.source else { return None };
+/// What the manifest of a fetched source says of a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It cannot be read.
+    Unknown,
+    Nothing,
+    Branch(String),
+}
+
+/// What a fetched commit means for the app's watch.
+pub enum Noted {
+    Unchanged,
+    Watch(Box<Watch>),
+    Ended,
+}
+
+/// The watch of an app once a deployment has fetched its source.
+pub fn fetched(app: &App, deployment: &Deployment, survey: &Survey, manifest: &Wanted) -> Noted {
+    let Some(request) = &deployment.request else { return Noted::Unchanged };
+    let Source::Git { url, reference } = &request.source else { return Noted::Unchanged };
     let known = app.watch.as_deref().filter(|known| known.url == crate::model::source::without_password(url));
     let branch = survey.reference.as_deref();
-    let own = deployment.origin == "watch";
-    let noted = known.filter(|known| !own && reference.as_ref() == Some(&known.branch) && branch == Some(&known.branch));
-    let noted = noted.map(|known| Watch { seen: survey.commit.clone(), ..known.clone() });
+    let is_own = deployment.origin == "watch";
+    let seen = |known: &Watch| Noted::Watch(Box::new(Watch { seen: survey.commit.clone(), ..known.clone() }));
     match (manifest, known) {
+        (Wanted::Nothing, Some(known)) if known.by_manifest => Noted::Ended,
+        (Wanted::Branch(wanted), Some(known)) if known.by_manifest && known.branch != *wanted => {
+            Noted::Watch(Box::new(Watch { branch: wanted.clone(), seen: None, ..known.clone() }))
+        }
+        (Wanted::Branch(wanted), None) if app.watch.is_none() && branch == Some(wanted) => {
+            Watch::asked(request, Some(wanted), true, &deployment.actor).as_ref().map_or(Noted::Unchanged, seen)
+        }
         // What was said on the command line holds.
-        (_, Some(known)) if !known.by_manifest => noted.map(|watch| Some(Box::new(watch))),
-        (Some(None), Some(_)) => Some(None),
-        (Some(Some(wanted)), Some(known)) if known.branch != wanted => {
-            let watch = Watch { branch: wanted.to_owned(), seen: None, ..known.clone() };
-            Some(Some(Box::new(watch)))
-        }
-        (Some(Some(wanted)), None) if app.watch.is_none() && branch == Some(wanted) => {
-            let watch = Watch::asked(request, Some(wanted), true, &deployment.actor)?;
-            Some(Some(Box::new(Watch { seen: survey.commit.clone(), ..watch })))
-        }
-        _ => noted.map(|watch| Some(Box::new(watch))),
+        (_, Some(known)) if !is_own && reference.as_ref() == Some(&known.branch) && branch == Some(&known.branch) => seen(known),
+        _ => Noted::Unchanged,
     }
 }
