@@ -63,17 +63,17 @@ pub fn choose(
         return Ok((containers, recipe));
     }
     let has_dockerfile = survey.texts.contains_key(dockerfile::FILE);
-    if manifest.process.is_empty() || !has_dockerfile {
-        if let Some(found) = compose::read(survey, &overrides.env.0)? {
-            let builds = found.services.iter().any(|service| service.build.is_some());
-            if manifest.process.is_empty() && (builds || !(is_recognised || has_dockerfile)) {
-                containers.notes = found.notes.iter().map(|note| (note.at.clone(), note.what.clone())).collect();
-                let recipe = compose::over(recipe.unwrap_or_default(), &found);
-                return Ok((Containers { way: Way::Compose(found), ..containers }, Ok(recipe)));
-            }
-            let why = if builds { "pilothouse.toml says what runs" } else { "it builds nothing of this source" };
-            containers.notes.push((format!("{} is not used", found.file), why.to_owned()));
+    if (manifest.process.is_empty() || !has_dockerfile)
+        && let Some(found) = compose::read(survey, &overrides.env.0)?
+    {
+        let builds = found.services.iter().any(|service| service.build.is_some());
+        if manifest.process.is_empty() && (builds || !(is_recognised || has_dockerfile)) {
+            containers.notes = found.notes.iter().map(|note| (note.at.clone(), note.what.clone())).collect();
+            let recipe = compose::over(recipe.unwrap_or_default(), &found);
+            return Ok((Containers { way: Way::Compose(found), ..containers }, Ok(recipe)));
         }
+        let why = if builds { "pilothouse.toml says what runs" } else { "it builds nothing of this source" };
+        containers.notes.push((format!("{} is not used", found.file), why.to_owned()));
     }
     if has_dockerfile {
         let (mut found, recipe) = by_dockerfile(survey, dockerfile::FILE.to_owned(), recipe)?;

@@ -79,7 +79,9 @@ pub fn generate(wanted: &Wanted<'_>) -> Result<Generated, Problem> {
         commands = rest;
     }
     text.push_str(&format!("COPY --chown={USER} . .\n"));
-    commands.iter().for_each(|(_, command)| text.push_str(&run(command)));
+    for (_, command) in commands {
+        text.push_str(&run(command));
+    }
     // While it was built the tools of the build were wanted; from here on it is production.
     for (name, value) in wanted.recipe.env.iter().filter(|(name, _)| is_plain(name)) {
         text.push_str(&format!("ENV {name}={}\n", quoted(&reachable(value))));

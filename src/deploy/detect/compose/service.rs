@@ -250,7 +250,7 @@ impl<'r> Place<'_, 'r> {
                     pairs.insert(name, value.replace('\0', ""));
                 }
                 None => {
-                    self.reading.note(line, &self.field, format!("`{name}` has no value and is left out: give --env {name}=…"))
+                    self.reading.note(line, &self.field, format!("`{name}` has no value and is left out: give --env {name}=…"));
                 }
             }
         }
@@ -353,16 +353,13 @@ fn ports(at: &mut Place<'_, '_>, value: &Node) -> Result<Option<u16>, Problem> {
     };
     let mut found = Vec::new();
     for item in items {
-        let (inside, is_tcp) = match item.map() {
-            Some(keys) => {
-                let key = |name: &str| keys.iter().find(|key| key.key == name).and_then(|key| key.value.scalar());
-                (key("target").unwrap_or_default(), key("protocol").is_none_or(|protocol| protocol == "tcp"))
-            }
-            None => {
-                let text = item.scalar().unwrap_or_default();
-                let (text, protocol) = text.split_once('/').map_or((text.as_str(), "tcp"), |(text, protocol)| (text, protocol));
-                (text.rsplit(':').next().unwrap_or_default().to_owned(), protocol == "tcp")
-            }
+        let (inside, is_tcp) = if let Some(keys) = item.map() {
+            let key = |name: &str| keys.iter().find(|key| key.key == name).and_then(|key| key.value.scalar());
+            (key("target").unwrap_or_default(), key("protocol").is_none_or(|protocol| protocol == "tcp"))
+        } else {
+            let text = item.scalar().unwrap_or_default();
+            let (text, protocol) = text.split_once('/').map_or((text.as_str(), "tcp"), |(text, protocol)| (text, protocol));
+            (text.rsplit(':').next().unwrap_or_default().to_owned(), protocol == "tcp")
         };
         let first = inside.split('-').next().unwrap_or_default();
         let port: u16 = first.trim().parse().ok().filter(|port| *port > 0).ok_or_else(|| {
