@@ -102,8 +102,6 @@ fn is_installed(program: &str) -> bool {
     is_there
 }
 
-// ---- processor time per request
-
 fn host(number: usize) -> String {
     format!("app-{number}.localhost")
 }
@@ -244,8 +242,6 @@ fn milliseconds(text: &str) -> f64 {
     }
 }
 
-// ---- replaced back ends
-
 /// Instances that die at once, replaced under load: the table, then a drain, then the end.
 async fn replaces() -> bool {
     const REPLACES: u32 = 20;
@@ -299,8 +295,6 @@ async fn replaces() -> bool {
         lost == 0 && deeds.doubled() == 0 && sent >= REQUESTS && took <= 25.0,
     )
 }
-
-// ---- back ends that close idle connections
 
 /// POSTs to back ends that close connections after 5 ms to 5 s, sent around that time; some also read and then reset.
 async fn idle_limits() -> bool {

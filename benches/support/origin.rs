@@ -122,7 +122,7 @@ async fn converse(mut socket: TcpStream, manner: Manner, deeds: Arc<Deeds>, answ
                 *applied.entry(body.clone()).or_default() += 1;
                 applied.len() as u64
             };
-            if manner.resets_every > 0 && number % manner.resets_every == 0 {
+            if number.is_multiple_of(manner.resets_every) {
                 deeds.resets.fetch_add(1, Relaxed);
                 socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("an open socket");
                 return;
