@@ -86,8 +86,9 @@ fn walker(real: &Path, which: Which, without: &[PathBuf]) -> WalkBuilder {
     walker.git_ignore(tree).git_exclude(tree).git_global(tree && in_repository).require_git(false).parents(tree && in_repository);
     walker.filter_entry(move |entry| {
         let name = entry.file_name();
-        let rebuilt =
-            || tree && entry.depth() > 0 && (REBUILT.iter().any(|one| name == *one) || entry.path().join("pyvenv.cfg").exists());
+        // Only a folder can be one: a question less for each file.
+        let is_environment = || entry.file_type().is_some_and(|kind| kind.is_dir()) && entry.path().join("pyvenv.cfg").exists();
+        let rebuilt = || tree && entry.depth() > 0 && (REBUILT.iter().any(|one| name == *one) || is_environment());
         name != ".git" && !rebuilt() && !without.iter().any(|path| path == entry.path())
     });
     walker
