@@ -2,7 +2,7 @@
 //!
 //! Each input is a file of `fixtures/corpus/` that was cut, doubled and salted, or plain noise. More of them at once:
 //! `PROPTEST_CASES=20000 cargo nextest run --test fuzz`.
-#![allow(clippy::expect_used, reason = "helpers of tests fail loudly")]
+#![allow(clippy::expect_used, clippy::disallowed_types, reason = "helpers of tests fail loudly, and nothing here pauses time")]
 
 use std::{
     fs,

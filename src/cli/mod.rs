@@ -132,6 +132,7 @@ struct Global {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one a process; clap takes no boxes here")]
 enum Word {
     /// Two small apps under a real engine of their own, to look at and to take apart
     Demo(demo::Demo),
@@ -145,6 +146,7 @@ enum Word {
 
 /// What is asked of an engine.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one a process; clap takes no boxes here")]
 enum Client {
     /// Bring a folder or git repository to a proved URL
     Deploy(deploy::Deploy),

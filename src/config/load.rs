@@ -99,7 +99,7 @@ fn config(flags: &Flags, environment: &Environment) -> Result<ConfigFile, Proble
     if config.docker.host.is_empty()
         && let Some(host) = variable(environment, "DOCKER_HOST")
     {
-        config.docker.host = host.to_owned();
+        host.clone_into(&mut config.docker.host);
     }
     for pair in &flags.set {
         let Some((key, value)) = pair.split_once('=') else {

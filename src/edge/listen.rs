@@ -65,7 +65,7 @@ pub(super) fn open(asked: &[SocketAddr], threads: usize, folder: &Path) -> Resul
 
 /// Those that were chosen at the last start with the same settings, else new ones.
 fn open_known(asked: &[SocketAddr], threads: usize, file: &Path) -> Result<Listeners, Problem> {
-    let known: Option<Chosen> = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let known: Option<Chosen> = std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let addresses = match known.filter(|known| known.asked == asked && !known.http.is_empty()) {
         Some(known) => known.http,
         None if asked.is_empty() => return remember(file, asked, first_free(threads)?),

@@ -49,7 +49,7 @@ fn target(edge: &Edge, request: &Request<Incoming>) -> Option<(HeaderValue, Head
     if is_proof || !uri.path().starts_with('/') || uri.path().starts_with(CHALLENGES) {
         return None;
     }
-    let authority = uri.authority().map(|authority| authority.as_str());
+    let authority = uri.authority().map(hyper::http::uri::Authority::as_str);
     let asked = authority.or_else(|| request.headers().get(HOST)?.to_str().ok())?;
     let host = host_name(asked);
     edge.tls.as_ref().filter(|tls| tls.is_for(&host))?;

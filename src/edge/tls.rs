@@ -274,7 +274,7 @@ mod tests {
             files
         }
 
-        fn tls(&self, certificates: Vec<CertificateFiles>) -> Tls {
+        fn tls(certificates: Vec<CertificateFiles>) -> Tls {
             let https = vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0))];
             Tls::new(&EdgeSettings { https, certificates, ..EdgeSettings::default() }).unwrap().unwrap()
         }
@@ -288,7 +288,7 @@ mod tests {
     fn the_name_itself_wins_over_a_wildcard_and_the_first_is_for_the_rest() {
         let folder = folder();
         let pairs = vec![folder.pair("wild", &["*.example.org"]), folder.pair("shop", &["shop.example.org"])];
-        let tls = folder.tls(pairs);
+        let tls = Folder::tls(pairs);
         assert_eq!(tls.names(), ["*.example.org", "shop.example.org"]);
         assert!(tls.is_for("shop.example.org") && tls.is_for("other.example.org"));
         assert!(!tls.is_for("a.b.example.org") && !tls.is_for("example.org"));
@@ -311,19 +311,19 @@ mod tests {
             (keyless, "no private key", "one.pem"),
             (absent, "cannot read the private key", "/nowhere.key"),
         ] {
-            let tls = folder.tls(vec![files]);
+            let tls = Folder::tls(vec![files]);
             let problem = tls.troubles().remove(0);
             assert!(problem.what.contains(what) && problem.at.unwrap_or_default().contains(file), "{what}");
             assert!(tls.names().is_empty());
         }
-        assert!(folder.tls(Vec::new()).troubles()[0].what.contains("no certificate"));
+        assert!(Folder::tls(Vec::new()).troubles()[0].what.contains("no certificate"));
     }
 
     #[test]
     fn files_that_change_are_read_again_and_broken_ones_change_nothing() {
         let folder = folder();
         let files = folder.pair("shop", &["old.org"]);
-        let tls = folder.tls(vec![files.clone()]);
+        let tls = Folder::tls(vec![files.clone()]);
         folder.pair("shop", &["new.org"]);
         // Two writes within one tick of the file system's clock cannot be told apart by their time.
         let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(2_000_000_000);
@@ -347,7 +347,7 @@ mod tests {
         std::fs::write(&files.cert, asked.self_signed(&key).unwrap().pem()).unwrap();
         std::fs::write(&files.key, key.serialize_pem()).unwrap();
         std::fs::set_permissions(&files.key, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let told: Vec<String> = folder.tls(vec![files]).troubles().into_iter().map(|problem| problem.what).collect();
+        let told: Vec<String> = Folder::tls(vec![files]).troubles().into_iter().map(|problem| problem.what).collect();
         assert!(told[0].contains("expired") && told[1].contains("can read the private key"), "{told:?}");
     }
 }

@@ -14,6 +14,7 @@ const REPORTS: usize = 256;
 
 /// What an agent is told.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are orders: a box for each would save nothing")]
 pub enum Told {
     Order(Order, oneshot::Sender<Outcome>),
     /// End the work of this order as soon as possible; its outcome still comes.

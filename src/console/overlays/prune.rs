@@ -123,7 +123,7 @@ impl Prune {
         }
         if plan.objects.len() > room {
             let left = plan.objects.len().saturating_sub(first + room);
-            lines.push(strip().muted(format!("{} above, {left} below", first)).line());
+            lines.push(strip().muted(format!("{first} above, {left} below")).line());
         }
         lines.push(Line::default());
         if self.volumes {

@@ -61,6 +61,9 @@ pub(super) fn lines(scene: &Scene<'_>, id: &ContainerId, columns: usize) -> Vec<
     lines
 }
 
+/// One figure of a sample.
+type Rate = fn(&ContainerSample) -> Option<f64>;
+
 fn state(scene: &Scene<'_>, it: &Container) -> String {
     let health = it.health.map(|health| format!(", its own check says {}", health.word())).unwrap_or_default();
     let since = match it.started_at.filter(|_| it.state.is_alive()) {
@@ -108,8 +111,7 @@ fn figures(scene: &Scene<'_>, it: &Container, columns: usize) -> Vec<Line<'stati
     };
     let about = limit.map(|limit| format!("of {}", Bytes(limit))).unwrap_or_default();
     lines.push(row("memory", &number, &format!(" {unit}"), spark, 1, about));
-    let of: [(&str, fn(&ContainerSample) -> Option<f64>, usize); 2] =
-        [("received", |it| it.received_per_s, 2), ("sent", |it| it.sent_per_s, 3)];
+    let of: [(&str, Rate, usize); 2] = [("received", |it| it.received_per_s, 2), ("sent", |it| it.sent_per_s, 3)];
     for (label, rate, series) in of {
         let (number, unit) = split(now.and_then(rate).map(|rate| rate as u64));
         let unit = if unit.is_empty() { String::new() } else { format!(" {unit}/s") };

@@ -109,7 +109,7 @@ pub(super) fn compare(scene: &Scene<'_>, column: usize, one: &str, other: &str) 
 }
 
 /// Bytes with their unit in muted, to the right.
-pub(super) fn bytes<'t>(strip: Strip<'t>, bytes: Option<u64>, columns: usize) -> Strip<'t> {
+pub(super) fn bytes(strip: Strip<'_>, bytes: Option<u64>, columns: usize) -> Strip<'_> {
     let Some(bytes) = bytes else {
         return strip.right("–", columns, Role::Muted);
     };

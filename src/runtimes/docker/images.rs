@@ -267,7 +267,7 @@ mod tests {
         let said = |id: &str, status: &str, current, total| CreateImageInfo {
             id: Some(id.to_owned()),
             status: Some(status.to_owned()),
-            progress_detail: Some(bollard::models::ProgressDetail { current, total, ..Default::default() }),
+            progress_detail: Some(bollard::models::ProgressDetail { current, total }),
             ..CreateImageInfo::default()
         };
         layers.hear(&said("1.27", "Pulling from library/nginx", None, None));
