@@ -1,7 +1,12 @@
 //! Images that are built, and a Compose system, from the command line to the page: with a real Docker engine.
 //!
 //! `PILOTHOUSE_TEST_DOCKER` names an engine for tests alone: `tests/run` starts one (tests/peers/dockerd) and ends it.
-#![allow(clippy::expect_used, clippy::print_stderr, reason = "helpers of tests fail loudly, and a skip says so")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::disallowed_types,
+    reason = "a test runs programs, fails loudly, and says a skip"
+)]
 
 use std::{
     fs,
