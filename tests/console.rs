@@ -16,7 +16,7 @@ use pilothouse::{
     model::{
         Problem,
         change::{Change, Numbered},
-        command::{Answer, Command},
+        command::{Answer, Command, Overrides},
         container::ContainerAct,
         ids::{DeploymentId, ReleaseId, Seq},
         source::Source,
@@ -138,24 +138,91 @@ fn a_roll_back_is_shown_first_and_then_sent() {
     assert!(script.state.overlays.is_empty());
 }
 
+/// A deploy card whose source was looked at.
+fn looked_at(size: (u16, u16)) -> Script {
+    let script = console("calm", size).keys("n \"tweet\" Enter");
+    let planned = Answer::Planned(Box::new(worlds::plan("tweet", 9, Some(8))));
+    script.clone().then(Action::Answered(ticket(&script), Ok(planned)))
+}
+
+/// A deploy card with its plan.
+fn planned(size: (u16, u16)) -> Script {
+    let script = looked_at(size).keys("ctrl-p");
+    let planned = Answer::Planned(Box::new(worlds::plan("tweet", 9, Some(8))));
+    script.clone().then(Action::Answered(ticket(&script), Ok(planned)))
+}
+
 #[test]
 fn a_deploy_goes_from_source_to_plan_to_its_steps() {
     let script = console("calm", (120, 40)).keys("n \"tweet\" Enter");
     let Some(Command::Plan(request)) = commands(&script).pop() else { panic!("no plan is asked for") };
     assert_eq!(request.source, Source::Folder { path: "/home/ops-1/tweet".into() });
+    assert_eq!(request.overrides, Overrides::default(), "it is only looked at");
+    let script = looked_at((120, 40));
+    assert!(script.screen().contains("● What it is"), "{}", script.screen());
+    let script = script.keys("Enter");
+    assert!(script.screen().contains("● Run"), "{}", script.screen());
+    let script = script.keys("Enter \"LOG_LEVEL=debug\" Enter Enter");
+    assert!(script.screen().contains("● Strategy"), "{}", script.screen());
+    let script = script.keys("ctrl-u 3 Enter");
+    let Some(Command::Plan(request)) = commands(&script).pop() else { panic!("no plan is asked for") };
+    assert_eq!((request.overrides.replicas, request.overrides.install), (Some(3), None), "only what was changed is said");
+    assert_eq!(request.overrides.env.0["LOG_LEVEL"], "debug");
     let planned = Answer::Planned(Box::new(worlds::plan("tweet", 9, Some(8))));
     let script = script.clone().then(Action::Answered(ticket(&script), Ok(planned)));
     let screen = script.screen();
     for said in ["+  build", "−  2 instances", "not checked", "same by command", "pilothouse deploy https://"] {
         assert!(screen.contains(said), "{said} is missing in\n{screen}");
     }
-    insta::assert_snapshot!("card-deploy-plan", screen);
     let script = script.keys("Enter");
     assert!(matches!(commands(&script).last(), Some(Command::Deploy(_))));
-    let accepted = Answer::Accepted { deployment: DeploymentId(12), app: worlds::app("shop") };
+}
+
+#[test]
+fn every_step_of_a_deploy_as_it_is_shown() {
+    for size in [(80, 24), (120, 40)] {
+        let name = |step: &str| format!("deploy-{step}-{}x{}", size.0, size.1);
+        insta::assert_snapshot!(name("found"), looked_at(size).screen());
+        insta::assert_snapshot!(name("run"), looked_at(size).keys("Enter Tab Tab Tab Tab \"99999\"").screen());
+        insta::assert_snapshot!(
+            name("environment"),
+            looked_at(size).keys("Enter Enter \"LOG_LEVEL=info\" Enter \"DB=store:shop-db\" Enter \"KEY\"").screen()
+        );
+        insta::assert_snapshot!(name("strategy"), looked_at(size).keys("Enter Enter Enter").screen());
+        insta::assert_snapshot!(name("plan"), planned(size).screen());
+        insta::assert_snapshot!(name("manifest"), planned(size).keys("ctrl-g").screen());
+    }
+}
+
+#[test]
+fn a_deploy_is_followed_to_its_end_in_its_card() {
+    for (world, name) in [("deploying", "under-way"), ("one-failing", "failed"), ("calm", "live")] {
+        for size in [(80, 24), (120, 40)] {
+            let fleet = worlds::world(world);
+            let newest = fleet.deployments.keys().next_back().copied().expect("a deployment");
+            let app = fleet.deployments[&newest].app.clone();
+            let script = planned(size).keys("Enter");
+            let accepted = Answer::Accepted { deployment: newest, app };
+            let script = script.clone().then(Action::Answered(ticket(&script), Ok(accepted)));
+            let script = with_lines(script.then(Action::Snapshot(Box::new(fleet), Millis(3))), 30);
+            insta::assert_snapshot!(format!("deploy-{name}-{}x{}", size.0, size.1), script.screen());
+            let again = script.keys("q n").screen();
+            let kept = again.contains("source    tweet");
+            assert_eq!(kept, name == "failed", "what was written is kept for another try, and only then:\n{again}");
+        }
+    }
+}
+
+#[test]
+fn a_deploy_is_cancelled_by_asking_twice() {
+    let fleet = worlds::world("deploying");
+    let newest = fleet.deployments.iter().find(|(_, it)| !it.is_over()).map(|(id, _)| *id).expect("one under way");
+    let script = planned((80, 24)).keys("Enter");
+    let accepted = Answer::Accepted { deployment: newest, app: worlds::app("shop") };
     let script = script.clone().then(Action::Answered(ticket(&script), Ok(accepted)));
-    assert_eq!(script.state.tab, Tab::Deployments);
-    assert!(script.keys("n").screen().contains("path of a folder"), "the next card begins anew");
+    let script = script.then(Action::Snapshot(Box::new(fleet), Millis(3))).keys("C");
+    assert!(!matches!(commands(&script).last(), Some(Command::Cancel { .. })));
+    assert_eq!(commands(&script.keys("C")).last(), Some(&Command::Cancel { deployment: newest }));
 }
 
 #[test]
@@ -169,7 +236,7 @@ fn a_refused_plan_stays_in_the_card_with_what_was_typed() {
         "{screen}"
     );
     let again = script.keys("Esc n").screen();
-    assert!(again.contains("source   nowhere"), "{again}");
+    assert!(again.contains("source    nowhere"), "{again}");
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use super::{
     action::{Effect, Goal},
-    overlays::{Overlay, confirm::Confirm, deploy::Deploy, help::Help, palette::Palette, prune::Prune, why::Why},
+    overlays::{Overlay, confirm::Confirm, help::Help, palette::Palette, prune::Prune, why::Why},
     panes::Reply,
     state::{State, Tab},
     theme::Role,
     update::send,
+    wizards::deploy::Deploy,
 };
 use crate::model::verbs::{Verb, refusal};
 

@@ -20,5 +20,6 @@ pub mod theme;
 pub mod update;
 pub mod view;
 pub mod widgets;
+pub mod wizards;
 pub mod words;
 pub mod world;

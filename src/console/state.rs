@@ -7,13 +7,14 @@ use ratatui::layout::Rect;
 use super::{
     action::{Effect, Left, Slot},
     keymap::Keymap,
-    overlays::{Overlay, deploy::Draft},
+    overlays::Overlay,
     panes::{
         Pane, apps::Apps, containers::Containers, deployments::Deployments, hosts::Hosts, logs::Logs, overview::Overview,
         tasks::Tasks,
     },
     theme::{Role, Theme},
     view,
+    wizards::deploy::draft::Draft,
     world::{Scene, World},
 };
 use crate::model::{
@@ -275,7 +276,11 @@ impl State {
             self.panes.logs.begin();
             effects.push(self.followed(Slot::Logs, wanted));
         }
-        let wanted = if self.tab == Tab::Deployments { self.panes.deployments.wanted.clone() } else { None };
+        let wanted = match self.overlays.last() {
+            Some(Overlay::Deploy(card)) => card.build(&self.world),
+            _ if self.tab == Tab::Deployments => self.panes.deployments.wanted.clone(),
+            _ => None,
+        };
         let same = |one: &LogQuery, other: &LogQuery| (&one.app, one.build) == (&other.app, other.build);
         let changed = match (&wanted, &self.panes.deployments.following) {
             (None, None) => false,

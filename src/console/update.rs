@@ -1,7 +1,7 @@
 //! What an action does to the state, and what it causes; no clock, no I/O. What verbs do stands in `deeds`.
 
 use super::{
-    action::{Action, Effect, Goal, Mouse, Slot},
+    action::{Action, Effect, Mouse, Slot},
     deeds::{act, go, in_pane, take_reply},
     flash::Thing,
     keymap::Key,
@@ -178,17 +178,15 @@ fn take_turn(state: &mut State, turn: Turn) -> Vec<Effect> {
             act(state, verb)
         }
         Turn::Go(goal) => {
-            if let Goal::Deployment(_) = goal
-                && let Some(Overlay::Deploy(card)) = state.overlays.last_mut()
-            {
-                // What was typed is done with.
-                card.draft = super::overlays::deploy::Draft::default();
-            }
             close(state);
             go(state, goal);
             Vec::new()
         }
         Turn::Send(commands) => send(state, commands),
+        Turn::Copy(what, text) => {
+            state.say(format!("copied {what}"), Role::Info);
+            vec![Effect::Copy(text)]
+        }
         Turn::Leave(left) => vec![Effect::Quit(left)],
     }
 }
@@ -196,7 +194,7 @@ fn take_turn(state: &mut State, turn: Turn) -> Vec<Effect> {
 /// Takes the top card away; what was typed for a deploy is kept for the next time.
 fn close(state: &mut State) {
     match state.overlays.pop() {
-        Some(Overlay::Deploy(card)) => state.draft = card.draft,
+        Some(Overlay::Deploy(card)) => state.draft = card.kept(),
         Some(Overlay::Palette(Palette { chosen: Some(word), .. })) => {
             state.recent.retain(|known| *known != word);
             state.recent.insert(0, word);

@@ -55,7 +55,7 @@ pub fn view(state: &State, area: Rect, buf: &mut Buffer) {
     header(state, area, buf);
     footer(state, area, buf);
     for overlay in &state.overlays {
-        overlay.draw(&scene, &state.keys, area, buf);
+        overlay.draw(&scene, &state.keys, &state.panes.deployments.build, area, buf);
     }
 }
 

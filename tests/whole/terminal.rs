@@ -27,6 +27,8 @@ fn a_deploy_by_keys_ends_in_a_page() {
     terminal.keys(app.path());
     terminal.await_text("apps/shop");
     terminal.keys("\r");
+    terminal.await_text("● What it is");
+    terminal.keys("\r\r\r\r");
     terminal.await_text("Enter deploy");
     terminal.keys("\r");
     let answers = || {

@@ -2,7 +2,6 @@
 
 pub mod confirm;
 mod container_offers;
-pub mod deploy;
 pub mod help;
 pub mod leave;
 mod offers;
@@ -21,8 +20,10 @@ use ratatui::{
 use super::{
     action::{Goal, Left},
     keymap::{Key, Keymap},
+    panes::log_ring::LogRing,
     theme::{Ground, Role, Theme},
     widgets::strip::{Strip, cut, draw, fold},
+    wizards::deploy,
     world::{Scene, World},
 };
 use crate::model::{
@@ -54,6 +55,8 @@ pub enum Turn {
     Go(Goal),
     /// Send these; the card stays until they are answered.
     Send(Vec<Command>),
+    /// Into the clipboard: what it is, and its text.
+    Copy(&'static str, String),
     Leave(Left),
 }
 
@@ -71,7 +74,7 @@ impl Overlay {
             Self::Help(card) => card.key(key),
             Self::Palette(card) => card.key(key, around),
             Self::Confirm(card) => card.key(key),
-            Self::Deploy(card) => card.key(key),
+            Self::Deploy(card) => card.key(key, around.world),
             Self::Why(card) => card.key(key),
             Self::Prune(card) => card.key(key),
             Self::Leave(card) => card.key(key),
@@ -126,7 +129,7 @@ impl Overlay {
     }
 
     /// Draws the card over `area`, the whole screen.
-    pub fn draw(&self, scene: &Scene<'_>, keys: &Keymap, area: Rect, buf: &mut Buffer) {
+    pub fn draw(&self, scene: &Scene<'_>, keys: &Keymap, build: &LogRing, area: Rect, buf: &mut Buffer) {
         let (title, wanted, most) = match self {
             Self::Help(_) => ("Keys", area.height.saturating_sub(4), 92),
             Self::Palette(_) => ("", 20, 72),
@@ -143,7 +146,7 @@ impl Overlay {
             Self::Help(card) => card.lines(scene, keys, inner_wide, most_rows),
             Self::Palette(card) => card.lines(scene, keys, inner_wide, (wanted as usize).min(most_rows)),
             Self::Confirm(card) => card.lines(scene, inner_wide),
-            Self::Deploy(card) => card.lines(scene, inner_wide),
+            Self::Deploy(card) => card.lines(scene, build, inner_wide, most_rows),
             Self::Why(card) => card.lines(scene, inner_wide, most_rows),
             Self::Prune(card) => card.lines(scene, inner_wide, most_rows),
             Self::Leave(card) => card.lines(scene, inner_wide),

@@ -1,0 +1,3 @@
+//! Wizards: cards that ask one question at a time, show a plan, and follow what they began.
+
+pub mod deploy;
