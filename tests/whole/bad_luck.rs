@@ -371,7 +371,7 @@ fn a_build_that_writes_two_hundred_megabytes_is_kept_short_and_says_so() {
 /// Bytes that the files below `path` take.
 fn disk_of(path: &Path) -> u64 {
     let Ok(meta) = fs::symlink_metadata(path) else { return 0 };
-    let below = fs::read_dir(path).map(|entries| entries.flatten().map(|entry| disk_of(&entry.path())).sum()).unwrap_or(0);
+    let below = fs::read_dir(path).map_or(0, |entries| entries.flatten().map(|entry| disk_of(&entry.path())).sum());
     if meta.is_dir() { below } else { meta.len() }
 }
 

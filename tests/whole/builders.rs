@@ -19,14 +19,14 @@ fn folder(engine: &Engine, name: &str, files: &[(&str, &str)]) -> PathBuf {
 }
 
 /// Has the tool write its lock file, as its user would.
-fn locked(folder: &PathBuf, argv: &[&str]) {
+fn locked(folder: &std::path::Path, argv: &[&str]) {
     let ran = Command::new(argv[0]).args(&argv[1..]).current_dir(folder).output().expect("it is installed");
     assert!(ran.status.success(), "{argv:?}: {}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     let _ = fs::remove_dir_all(folder.join("node_modules"));
 }
 
 /// Deploys twice; the second build finds the first one's downloads.
-fn serves(engine: &Engine, name: &str, folder: &PathBuf, body: &str) {
+fn serves(engine: &Engine, name: &str, folder: &std::path::Path, body: &str) {
     for release in 1..=2 {
         let document = engine.live(engine.json(&["deploy", folder.to_str().expect("text"), "--name", name]));
         assert_eq!(document["release"], release);

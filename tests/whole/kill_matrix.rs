@@ -339,7 +339,7 @@ fn containers_of_an_engine_killed_anywhere_are_as_if_it_had_not_been() {
 fn kills(keys: Vec<(String, String)>) -> Vec<(String, String)> {
     let at = |(kind, key)| format!("{key}:{}", if kind == "intent" { "after-intent" } else { "before-outcome" });
     let faults: BTreeSet<String> = keys.into_iter().map(at).collect();
-    println!("{} points", faults.len());
+    eprintln!("{} points", faults.len());
     faults.into_iter().map(|at| ("PILOTHOUSE_DIE_AT".to_owned(), at)).collect()
 }
 
