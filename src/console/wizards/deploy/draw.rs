@@ -193,7 +193,7 @@ impl Deploy {
         };
         let fleet = scene.fleet();
         let host = match plan.blueprint.routes.first() {
-            Some(_) if plan.app.as_str() != name => Match::below(&format!("{name}.localhost"), "", false),
+            Some(_) if plan.app.as_str() != name => Match::below(format!("{name}.localhost"), "", false),
             Some(route) => route.at.clone(),
             None => return "it has no route: nothing of it is served".to_owned(),
         };

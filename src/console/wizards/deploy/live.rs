@@ -45,7 +45,7 @@ impl Deploy {
             );
         }
         lines.push(Line::default());
-        lines.extend(self.end(scene, it, columns));
+        lines.extend(Self::end(scene, it, columns));
         let steps = step_lines(scene, it, columns);
         let skip = if it.is_over() { 0 } else { steps.len().saturating_sub(STEPS) };
         lines.extend(steps.into_iter().skip(skip));
@@ -65,7 +65,7 @@ impl Deploy {
     }
 
     /// How it ended, before everything else.
-    fn end(&self, scene: &Scene<'_>, it: &Deployment, columns: usize) -> Vec<Line<'static>> {
+    fn end(scene: &Scene<'_>, it: &Deployment, columns: usize) -> Vec<Line<'static>> {
         let strip = || Strip::new(scene.theme);
         if it.phase == Phase::Live {
             let url = scene.fleet().apps.get(&it.app).and_then(|app| app.url.clone());
