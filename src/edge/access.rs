@@ -163,7 +163,10 @@ fn escape(text: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// Starts the one writer; it ends when every sender is gone.
+/// What is handed over last: the writer ends.
+pub(super) const END: Vec<u8> = Vec::new();
+
+/// Starts the one writer.
 pub(super) fn writer(path: PathBuf, lost: Arc<AtomicU64>) -> io::Result<(SyncSender<Vec<u8>>, JoinHandle<()>)> {
     let (sender, buffers) = sync_channel(WAITING);
     let file = Rotated::open(path)?;
@@ -172,7 +175,9 @@ pub(super) fn writer(path: PathBuf, lost: Arc<AtomicU64>) -> io::Result<(SyncSen
 }
 
 fn write_all(mut file: Rotated, buffers: &Receiver<Vec<u8>>, lost: &AtomicU64) {
-    while let Ok(buffer) = buffers.recv() {
+    while let Ok(buffer) = buffers.recv()
+        && buffer != END
+    {
         if file.write(&buffer).is_err() {
             lost.fetch_add(buffer.split(|b| *b == b'\n').count() as u64 - 1, Relaxed);
         }

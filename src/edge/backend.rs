@@ -149,6 +149,7 @@ impl Backend {
         while let Some(idle) = shard.pop() {
             let Some(since) = idle.idle_since() else { continue };
             let age = now.saturating_sub(since);
+            self.patience.open_at_age(age);
             if age > self.patience.keep(now) {
                 // The ones below are older still.
                 shard.clear();
@@ -176,7 +177,13 @@ impl Backend {
     pub(super) fn close_old(&self, thread: usize, now: u64) {
         let keep = self.patience.keep(now);
         let is_young = |idle: &mut Box<Connection>| idle.idle_since().is_some_and(|since| now.saturating_sub(since) <= keep);
-        let old: Vec<_> = lock(&self.shards[thread]).extract_if(.., |idle| !is_young(idle)).collect();
+        let mut shard = lock(&self.shards[thread]);
+        let old: Vec<_> = shard.extract_if(.., |idle| !is_young(idle)).collect();
+        // The first is the oldest of those that are left.
+        if let Some(since) = shard.first().and_then(|idle| idle.idle_since()) {
+            self.patience.open_at_age(now.saturating_sub(since));
+        }
+        drop(shard);
         // Closed without the lock.
         drop(old);
     }

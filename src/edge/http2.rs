@@ -22,10 +22,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     body::Answer,
@@ -51,8 +48,6 @@ const SENDING: usize = 256 << 10;
 /// A connection in use that is silent for so long is asked whether it lives.
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
-/// How long a client that was told to go may stay without a stream: what it was sent last is on its way.
-const PARTING: Duration = Duration::from_secs(2);
 
 /// Serves a connection until its client goes, or the edge stops and its streams are done.
 pub(super) async fn serve<S, H, F>(conversation: Conversation, io: S, handler: H)
@@ -92,10 +87,7 @@ where
         _ = connection.as_mut() => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    tokio::select! {
-        _ = connection => {}
-        () = streams.are_done() => {}
-    }
+    let _ = connection.await;
 }
 
 /// HTTP/1.1 has one field of cookies, which HTTP/2 may have in parts (RFC 9113 §8.2.3).
@@ -125,17 +117,6 @@ impl Streams {
     fn idle(&self) {
         let edge = &self.worker.edge;
         self.connection.read_by(edge.clock.now() + edge.limits.idle_us);
-    }
-
-    /// Waits until there was no stream for a while: a client that was told to go and stays is not waited for.
-    async fn are_done(&self) {
-        let mut since = Instant::now();
-        while since.elapsed() < PARTING {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            if self.open.load(SeqCst) > 0 {
-                since = Instant::now();
-            }
-        }
     }
 }
 

@@ -133,14 +133,13 @@ pub fn run(settings: Settings) -> Result<(), Problem> {
         threads.push(serve(worker, plain.chain(secure).collect())?);
     }
     let own = worker(serving, &edge, &log)?;
-    drop(log);
     control.block_on(rule(own, door))?;
     for thread in threads {
         // A thread that panicked has told so itself.
         let _ = thread.join();
     }
-    drop(control);
-    drop(edge);
+    // Idle connections to instances may still hold what writes to the log: it is told to end, once all lines are in.
+    let _ = log.send(access::END);
     let _ = writer.join();
     Ok(())
 }

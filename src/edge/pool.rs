@@ -21,6 +21,8 @@ pub(super) const BUFFER: usize = 64 << 10;
 const KEEP_US: u64 = 1_500_000;
 /// Longest time that they are kept whatever it says.
 const LONGEST_KEEP_US: u64 = 60_000_000;
+/// Age up to which any connection is trusted until one was seen closed: no instance ends one between two requests in a row.
+const TRUSTED_US: u64 = 2_000;
 /// A learned limit is believed to have doubled after each of these without a further sign.
 const DOUBT_US: u64 = 30_000_000;
 
@@ -30,11 +32,18 @@ pub(super) struct Patience {
     said_us: AtomicU64,
     seen_us: AtomicU64,
     seen_at: AtomicU64,
+    /// Greatest age at which one was still open.
+    alive_us: AtomicU64,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { said_us: AtomicU64::new(KEEP_US), seen_us: AtomicU64::new(u64::MAX), seen_at: AtomicU64::new(0) }
+        Self {
+            said_us: AtomicU64::new(KEEP_US),
+            seen_us: AtomicU64::new(u64::MAX),
+            seen_at: AtomicU64::new(0),
+            alive_us: AtomicU64::new(0),
+        }
     }
 }
 
@@ -51,6 +60,14 @@ impl Patience {
     pub(super) fn closed_at_age(&self, age: u64, now: u64) {
         self.seen_us.store(self.limit(now).min(age), Relaxed);
         self.seen_at.store(now, Relaxed);
+        self.alive_us.fetch_min(age, Relaxed);
+    }
+
+    /// A connection that had been idle for this long was still open.
+    pub(super) fn open_at_age(&self, age: u64) {
+        if age > self.alive_us.load(Relaxed) {
+            self.alive_us.fetch_max(age, Relaxed);
+        }
     }
 
     fn limit(&self, now: u64) -> u64 {
@@ -64,9 +81,9 @@ impl Patience {
         self.said_us.load(Relaxed).min(self.limit(now))
     }
 
-    /// Age below which one is good for a request that cannot simply be sent again.
+    /// Age below which one is good for a request that cannot simply be sent again: half of what was seen to be safe.
     pub(super) fn trust(&self, now: u64) -> u64 {
-        self.said_us.load(Relaxed).min(self.limit(now) / 2)
+        self.said_us.load(Relaxed).min(self.limit(now) / 2).min((self.alive_us.load(Relaxed) / 2).max(TRUSTED_US))
     }
 }
 

@@ -61,6 +61,10 @@ fn host(facts: HostFacts) -> Host {
 
 fn instance(fleet: &Fleet, report: &InstanceReport) -> Vec<Change> {
     let Some(known) = fleet.instances.get(&report.id) else { return Vec::new() };
+    // What its start gave is newer than a look from before it.
+    if report.state == InstanceState::Starting && known.pid.is_some() && report.restarts == known.restarts {
+        return Vec::new();
+    }
     let seen = Instance {
         state: report.state,
         pid: report.pid,

@@ -94,6 +94,8 @@ proptest! {
     #[test]
     fn however_a_stream_is_cut_the_same_is_shown(text in "[ab\n]{0,60}", cuts in prop::collection::vec(0_usize..60, 0..6)) {
         let values = ["abaaba", "aabbaabb", "bbbbbb"];
+        // An end inside of what may be a value is another matter: see above.
+        let text = format!("{text}\n");
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
         cuts.sort_unstable();
         let ends: Vec<usize> = cuts.iter().copied().chain([text.len()]).collect();

@@ -66,6 +66,5 @@ async fn streams_in_flight_end_well_when_the_edge_ends() {
         world.client.stop().await.expect("asked to end");
     });
     assert_eq!(text(answer.expect("an answer")).await, "slow");
-    // Gap: the edge waits for this client up to its limit of 30 s for requests in flight, though its stream has ended.
-    assert!(world.ends_well(PATIENCE * 2).await);
+    assert!(world.ends_well(PATIENCE).await);
 }

@@ -21,11 +21,17 @@ async fn connections_are_reused() {
     let app = App::named("app").await;
     let world = world_of(&app).await;
     let mut client = Client::connect(world.public()).await;
-    for _ in 0..20 {
-        client.post("/", "x").await.unwrap();
+    // Not from the first request on when the machine is slow: how long the app keeps a connection has to be seen.
+    for _ in 0..100 {
+        let before = app.connections();
+        for _ in 0..20 {
+            client.post("/", "x").await.unwrap();
+        }
+        if app.connections() <= before {
+            return;
+        }
     }
-    // One for the client's requests, and those of health checks.
-    assert!(app.connections() <= 3, "{}", app.connections());
+    panic!("{} connections for one client", app.connections());
 }
 
 #[tokio::test]
@@ -62,9 +68,9 @@ async fn posts_around_the_idle_limit_are_never_doubled() {
     }
     let lost: u32 = clients.join_all().await.into_iter().sum();
     assert!(app.applied().values().all(|n| *n == 1));
-    // A reset cannot be told from a request that was read, so it is not sent again. How many meet one depends on how late
-    // app and edge get their turn: on a busy machine two in a hundred; `benches/edge.rs` counts them where nothing else runs.
-    assert!(lost <= 60, "{lost} of 1200 were lost");
+    // A reset cannot be told from a request that was read, so it is not sent again. None should meet one, but how late app
+    // and edge get their turn is up to the machine; `benches/edge.rs` counts them where nothing else runs.
+    assert!(lost <= 6, "{lost} of 1200 were lost");
 }
 
 #[tokio::test]

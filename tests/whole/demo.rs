@@ -1,6 +1,8 @@
 //! The demo from outside: two apps that serve, one of them under load; it outlives its engine, and its removal leaves
 //! nothing.
 
+use std::net::TcpStream;
+
 use rustix::process::Signal;
 
 use crate::support::{
@@ -8,6 +10,11 @@ use crate::support::{
     http, processes,
     wait::{seconds, until},
 };
+
+/// The port of `http://NAME.localhost:PORT`.
+fn port(url: &str) -> u16 {
+    url.rsplit(':').next().and_then(|port| port.trim_end_matches('/').parse().ok()).expect("a URL with a port")
+}
 
 #[test]
 fn the_demo_serves_under_load_outlives_its_engine_and_is_removed_without_a_trace() {
@@ -47,7 +54,8 @@ fn the_demo_serves_under_load_outlives_its_engine_and_is_removed_without_a_trace
     assert_eq!(removed.code, Some(0), "{removed}");
     assert_eq!(engine.processes(), Vec::new());
     assert!(!engine.state().exists(), "its folder is gone");
-    // Without a process there is no port of its own; the number may be another edge's by now.
+    // No other test runs meanwhile: `.config/nextest.toml` says so.
+    assert!(TcpStream::connect(("127.0.0.1", port(&urls[0]))).is_err(), "its port is free");
     let twice = engine.json(&["demo", "--remove"]);
     assert_eq!(twice.code, Some(0), "what is gone is no error: {twice}");
 }

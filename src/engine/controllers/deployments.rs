@@ -35,8 +35,8 @@ use crate::{
         deployment::{Aim, Deployment, Phase},
         fleet::{Fleet, Level, Release},
         ids::{AppId, DeploymentId, InstanceId},
-        instance::{Health, Instance},
-        order::{Outcome, Work},
+        instance::{Health, Instance, InstanceState},
+        order::{Done, Outcome, Work},
         plan::{Blueprint, Env},
         problem::Problem,
         source::Source,
@@ -255,20 +255,28 @@ impl Deployments {
             },
         };
         drop(slot);
-        self.note_health(&outcome).await;
+        self.note_seen(&deed.what, &outcome).await;
         let resolved = self.resolve(id, outcome).await;
         let deed = deed.clone();
         self.hub.commit(Mark::Outcome(key), move |fleet| outcome::record(fleet, id, &deed, resolved)).await
     }
 
-    /// Who answered a proof is sound: seen now, not only at the edge's next report.
-    async fn note_health(&self, outcome: &Outcome) {
-        let Outcome::Done(crate::model::order::Done::Proved(proof)) = outcome else { return };
-        let answered = proof.instances.clone();
+    /// What is ready runs, and what answered a proof is sound: seen now, not only at the next report of agent or edge.
+    async fn note_seen(&self, what: &What, outcome: &Outcome) {
+        let (seen, is_proved) = match (what, outcome) {
+            (What::Ready { instance, .. }, Outcome::Done(Done::Awaited)) => (vec![instance.clone()], false),
+            (_, Outcome::Done(Done::Proved(proof))) => (proof.instances.clone(), true),
+            _ => return,
+        };
         self.hub
             .revise(move |fleet| {
-                let known = answered.iter().filter_map(|id| fleet.instances.get(id));
-                known.map(|instance| Change::Instance(Instance { health: Health::Passing, ..instance.clone() })).collect()
+                let known = seen.iter().filter_map(|id| fleet.instances.get(id));
+                let changed = known.map(|known| {
+                    let state = if known.state == InstanceState::Starting { InstanceState::Running } else { known.state };
+                    let health = if is_proved { Health::Passing } else { known.health };
+                    Change::Instance(Instance { state, health, ..known.clone() })
+                });
+                changed.collect()
             })
             .await;
     }
@@ -317,7 +325,6 @@ impl Deployments {
 
     /// What an outcome means for the release: a fetch becomes a plan.
     async fn resolve(&self, id: DeploymentId, outcome: Outcome) -> outcome::Resolved {
-        use crate::model::order::Done;
         match outcome {
             Outcome::Done(Done::Fetched(survey)) => {
                 let Ok((deployment, _)) = self.seen(id).await else {
