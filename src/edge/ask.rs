@@ -22,6 +22,8 @@ pub(super) const AGENT: &str = concat!("pilothouse-edge/", env!("CARGO_PKG_VERSI
 const READ: usize = 256 << 10;
 
 /// Asks an instance for a path and gives its status, or what was seen instead: `connection refused`.
+///
+/// It is no request of a client: a drain does not tell of it.
 pub(super) async fn ask(
     worker: &Arc<Worker>,
     backend: &Arc<Backend>,
@@ -31,14 +33,13 @@ pub(super) async fn ask(
     within: Duration,
 ) -> Result<u16, String> {
     let exchange = async {
-        let lease = backend.enter(true).ok_or("it is draining")?;
         let (mut head, ()) = Request::new(()).into_parts();
         head.uri = path.parse().map_err(|_| format!("the path {path} is not valid"))?;
         head.headers.insert(HOST, host.parse().map_err(|_| format!("the host {host} is not valid"))?);
         head.headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         head.headers.insert(headers::REQUEST_ID, id);
         // A connection of its own: an app that takes no new ones is not well, however old ones do.
-        let connection = pool::connection(worker, &lease, Reuse::Never).await.map_err(|error| spoken(&error))?;
+        let connection = pool::connection(worker, backend, Reuse::Never).await.map_err(|error| spoken(&error))?;
         let answer_by = worker.edge.clock.now() + within.as_micros() as u64;
         let asked = exchange(connection, &head, &mut Outgoing::Empty, answer_by).await;
         let (answer, mut download) = asked.map_err(|failure| failure.cause)?;

@@ -80,13 +80,13 @@ impl Backend {
         }
     }
 
-    /// Counts a request in. Absent while draining, unless `even_draining`: then another one is to be chosen.
-    pub(super) fn enter(self: &Arc<Self>, even_draining: bool) -> Option<Lease> {
+    /// Counts a request in. Absent while draining: then another one is to be chosen.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<Lease> {
         // First count, then look; a drain first marks, then reads the count. With both in one total order no request can
         // slip in behind a drain that has seen zero.
         self.in_flight.fetch_add(1, SeqCst);
         let lease = Lease { backend: Arc::clone(self) };
-        (even_draining || !self.is_draining.load(SeqCst)).then_some(lease)
+        (!self.is_draining.load(SeqCst)).then_some(lease)
     }
 
     pub(super) fn in_flight(&self) -> u64 {

@@ -214,7 +214,7 @@ async fn send(
             false => Reuse::Young,
         };
         let started = worker.edge.clock.now();
-        let failure = match pool::connection(worker, &lease, reuse).await {
+        let failure = match pool::connection(worker, &lease.backend, reuse).await {
             Err(error) => Failure { fate: Fate::Unreachable, cause: spoken(&error) },
             Ok(connection) => match exchange(connection, head, &mut body, started + worker.edge.limits.answer_us).await {
                 Ok((answer, download)) => {

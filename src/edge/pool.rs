@@ -11,7 +11,7 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::{backend::Lease, connection::Connection, worker::Worker};
+use super::{backend::Backend, connection::Connection, worker::Worker};
 
 /// Longest wait for a connection to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -125,9 +125,8 @@ pub(super) enum Reuse {
     Never,
 }
 
-/// A connection to the instance of a lease, kept or new.
-pub(super) async fn connection(worker: &Arc<Worker>, lease: &Lease, reuse: Reuse) -> io::Result<Box<Connection>> {
-    let backend = &lease.backend;
+/// A connection to an instance, kept or new.
+pub(super) async fn connection(worker: &Arc<Worker>, backend: &Arc<Backend>, reuse: Reuse) -> io::Result<Box<Connection>> {
     if reuse != Reuse::Never
         && let Some(mut kept) = backend.take_idle(worker.index, worker.edge.clock.now(), reuse == Reuse::Any)
     {

@@ -179,7 +179,7 @@ impl Served {
     /// instance is draining, or there is none.
     pub(super) fn enter(backends: &[Arc<Backend>], worker: &Worker, tried: &[InstanceId]) -> Option<Lease> {
         if let [only] = backends {
-            return only.enter(false);
+            return only.enter();
         }
         let now = worker.edge.clock.now();
         let open: Vec<&Arc<Backend>> = backends.iter().filter(|backend| !backend.is_draining()).collect();
@@ -200,7 +200,7 @@ impl Served {
             return None;
         }
         let place = balance::choose(candidates.len(), || worker.random(), |place| candidates[place].cost(now));
-        candidates[place].enter(false)
+        candidates[place].enter()
     }
 
     /// Notes a failed request, and ejects the instance when it failed too often in a row.
