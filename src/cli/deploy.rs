@@ -15,7 +15,7 @@ use crate::config::manifest_file;
 use crate::model::{
     command::{Answer, Command, DeployRequest, Overrides},
     ids::AppId,
-    manifest::Runtime,
+    manifest::{Runtime, Strategy},
     plan::{Plan, Sign},
     problem::Problem,
     source::Source,
@@ -59,6 +59,9 @@ pub struct Deploy {
     /// How many instances run
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     replicas: Option<u32>,
+    /// How the new release takes over: rolling, or recreate (the old one stops first)
+    #[arg(long, value_parser = strategy)]
+    strategy: Option<Strategy>,
     /// A variable of the app's environment; may be given several times
     #[arg(long = "env", value_name = "NAME=VALUE")]
     env: Vec<String>,
@@ -109,6 +112,7 @@ impl Deploy {
             port: self.port,
             runtime: self.runtime,
             replicas: self.replicas,
+            strategy: self.strategy,
             env: Overrides::read_env(&self.env)?,
             secrets: Overrides::read_secrets(&self.secrets)?,
             watch: self.watch.clone(),
@@ -173,6 +177,11 @@ fn is_git_url(named: &str) -> bool {
 fn runtime(word: &str) -> Result<Runtime, Problem> {
     serde_json::from_value(serde_json::Value::String(word.to_owned()))
         .map_err(|_| Problem::user(format!("there is no runtime `{word}`")).hint("there are `process` and `docker`"))
+}
+
+fn strategy(word: &str) -> Result<Strategy, Problem> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned()))
+        .map_err(|_| Problem::user(format!("there is no strategy `{word}`")).hint("there are `rolling` and `recreate`"))
 }
 
 async fn show_plan(context: &Context<'_>, request: DeployRequest) -> Result<Ended, Problem> {

@@ -174,7 +174,7 @@ fn blueprint(asked: &Asked<'_>, domain: &str) -> Result<Blueprint, Problem> {
         env: environment(manifest, overrides, asked.containers).shared().0.into_keys().collect(),
         secrets: secrets(manifest, overrides)?,
         routes,
-        strategy: manifest.rollout.strategy,
+        strategy: asked.request.overrides.strategy.unwrap_or(manifest.rollout.strategy),
         keep: manifest.rollout.keep.clone(),
     })
 }
@@ -518,6 +518,7 @@ fn command(asked: &Asked<'_>) -> String {
     if let Some(replicas) = overrides.replicas {
         words.push(format!("--replicas {replicas}"));
     }
+    words.extend(overrides.strategy.map(|strategy| format!("--strategy {}", strategy.word())));
     words.extend(overrides.env.0.keys().map(|name| format!("--env {name}=…")));
     words
         .extend(overrides.secrets.iter().map(|(name, reference)| format!("--secret {}", quoted(&format!("{name}={reference}")))));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     container::{ContainerAct, ContainerId, PruneObject, PrunePlan},
     ids::{AppId, DeploymentId, ReleaseId},
-    manifest::Runtime,
+    manifest::{Runtime, Strategy},
     plan::{Env, Plan},
     problem::Problem,
     secret::{Reference, Secret, StoredSecret, is_variable},
@@ -115,6 +115,8 @@ pub struct Overrides {
     pub port: Option<u16>,
     pub runtime: Option<Runtime>,
     pub replicas: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
     pub env: Env,
     /// References to secrets, by variable.
     pub secrets: BTreeMap<String, String>,

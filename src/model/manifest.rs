@@ -261,6 +261,15 @@ pub enum Strategy {
     Recreate,
 }
 
+impl Strategy {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rolling => "rolling",
+            Self::Recreate => "recreate",
+        }
+    }
+}
+
 /// What stays for a way back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -105,9 +105,11 @@ fn a_console_outlives_its_engine_and_finds_the_next_one() {
     let mut engine = Engine::start();
     engine.deploy_live(&App::sample(engine.home(), "shop"));
     let mut terminal = open(&engine, 120, 40);
-    engine.kill_engine();
     terminal.keys("2");
     terminal.await_text("shop");
+    engine.kill_engine();
+    terminal.await_text("no answer");
+    assert!(terminal.text().contains("shop"), "what was seen last stays");
     engine.run_engine();
     engine.deploy_live(&App::sample(engine.home(), "later"));
     terminal.await_text("later");

@@ -113,6 +113,15 @@ fn three_truths(scene: &Scene<'_>, app: &App, columns: usize) -> Vec<Line<'stati
             .put("nothing answers through the edge", if app.desired == Desired::Stopped { Role::Muted } else { Role::Danger }),
     };
     lines.push(cut(serving.line(), columns));
+    if let Some(watch) = &app.watch {
+        let seen = watch.checked_at.map(|at| format!("looked {} ago", scene.time(at)));
+        let line = label("watch").text(watch.words()).gap(2);
+        let line = match &watch.error {
+            Some(problem) => line.put(problem.what.clone(), Role::Warn),
+            None => line.muted(seen.unwrap_or_default()),
+        };
+        lines.push(cut(line.line(), columns));
+    }
     lines
 }
 

@@ -7,7 +7,7 @@ use crate::{
     model::{
         command::{DeployRequest, Overrides},
         ids::AppId,
-        manifest::Runtime,
+        manifest::{Runtime, Strategy},
         plan::Plan,
         problem::Problem,
         secret::Reference,
@@ -33,6 +33,8 @@ pub enum Input {
     Runtime,
     Variable,
     Replicas,
+    Strategy,
+    Watch,
 }
 
 impl Input {
@@ -50,12 +52,14 @@ impl Input {
             Self::Runtime => "runtime",
             Self::Variable => "add",
             Self::Replicas => "replicas",
+            Self::Strategy => "strategy",
+            Self::Watch => "watch",
         }
     }
 
     /// Whether it is chosen from a few, with ← and →.
     pub fn is_choice(self) -> bool {
-        matches!(self, Self::Kind | Self::Runtime)
+        matches!(self, Self::Kind | Self::Runtime | Self::Strategy)
     }
 }
 
@@ -99,6 +103,8 @@ pub struct Draft {
     /// Name and value, or name and reference to a secret, in the order they were added.
     pub variables: Vec<(String, String)>,
     pub replicas: Field,
+    pub strategy: Option<Strategy>,
+    pub watch: Field,
     /// What the engine found in the source, and in which.
     pub found: Option<(Source, Box<Plan>)>,
 }
@@ -116,7 +122,8 @@ impl Draft {
             Input::Port => &mut self.port,
             Input::Variable => &mut self.variable,
             Input::Replicas => &mut self.replicas,
-            Input::Kind | Input::Runtime => return None,
+            Input::Watch => &mut self.watch,
+            Input::Kind | Input::Runtime | Input::Strategy => return None,
         })
     }
 
@@ -132,7 +139,8 @@ impl Draft {
             Input::Port => &self.port,
             Input::Variable => &self.variable,
             Input::Replicas => &self.replicas,
-            Input::Kind | Input::Runtime => return None,
+            Input::Watch => &self.watch,
+            Input::Kind | Input::Runtime | Input::Strategy => return None,
         })
     }
 
@@ -150,8 +158,20 @@ impl Draft {
                     Runtime::Docker => Runtime::Process,
                 });
             }
+            Input::Strategy => {
+                self.strategy = Some(match self.strategy() {
+                    Strategy::Rolling => Strategy::Recreate,
+                    Strategy::Recreate => Strategy::Rolling,
+                });
+            }
             _ => {}
         }
+    }
+
+    /// How a new release takes over: as chosen, else as the manifest says.
+    pub fn strategy(&self) -> Strategy {
+        let found = || self.found.as_ref().map(|(_, plan)| plan.blueprint.strategy);
+        self.strategy.or_else(found).unwrap_or_default()
     }
 
     /// What runs it: as chosen, else as found.
@@ -166,18 +186,24 @@ impl Draft {
     /// What the source is: as said, else as it looks.
     pub fn kind(&self) -> Kind {
         match self.kind {
-            Kind::AsItLooks => looks_like(self.source.text().trim(), !self.reference.text().trim().is_empty()),
+            Kind::AsItLooks => looks_like(self.written(), !self.reference.text().trim().is_empty()),
             said => said,
+        }
+    }
+
+    /// What names the source; nothing is the working folder, as for `pilothouse deploy`.
+    fn written(&self) -> &str {
+        match self.source.text().trim() {
+            "" if self.kind != Kind::Image => ".",
+            text => text,
         }
     }
 
     /// The source, with relative paths beginning at `folder`.
     pub fn source(&self, folder: &Path) -> Result<Source, Problem> {
-        let text = self.source.text().trim();
+        let text = self.written();
         if text.is_empty() {
-            return Err(
-                Problem::user("no source is given").hint("write the path of a folder, the URL of a git repository, or an image")
-            );
+            return Err(Problem::user("no image is named").hint("write one such as nginx:1.27"));
         }
         let reference = Some(self.reference.text().trim().to_owned()).filter(|reference| !reference.is_empty());
         Ok(match self.kind() {
@@ -214,6 +240,10 @@ impl Draft {
         let text = self.shown(input).map(|field| field.text().trim()).unwrap_or_default();
         match input {
             Input::Reference if text.contains(char::is_whitespace) => Some("a ref has no blanks".to_owned()),
+            Input::Watch if text.contains(char::is_whitespace) => Some("a branch has no blanks".to_owned()),
+            Input::Watch if !text.is_empty() && !["", text].contains(&self.reference.text().trim()) => {
+                Some(format!("`{}` is the ref to deploy: a watched branch is deployed itself", self.reference.text().trim()))
+            }
             Input::Name if !text.is_empty() => AppId::parse(text).err().map(|problem| problem.what),
             Input::Port if !text.is_empty() && text.parse::<u16>().map_or(true, |port| port == 0) => {
                 Some("a port is a number from 1 to 65535".to_owned())
@@ -275,6 +305,8 @@ impl Draft {
             port: changed(&self.port, &found.port).and_then(|port| port.parse().ok()),
             replicas: changed(&self.replicas, &found.replicas).and_then(|count| count.parse().ok()),
             runtime: self.runtime,
+            strategy: self.strategy,
+            watch: Some(self.watch.text().trim().to_owned()).filter(|branch| !branch.is_empty() && self.kind() == Kind::Git),
             ..Overrides::default()
         };
         for (name, value) in &self.variables {
@@ -294,6 +326,9 @@ impl Draft {
             text => format!("{key} = {}\n", quoted(text)),
         };
         let mut text = line("name", &self.name);
+        if self.kind() == Kind::Git {
+            text.push_str(&line("watch", &self.watch));
+        }
         let build = [line("install", &self.install), line("command", &self.build), line("output", &self.output)].concat();
         if !build.is_empty() {
             text.push_str(&format!("\n[build]\n{build}"));
@@ -320,6 +355,9 @@ impl Draft {
         }
         if !web.is_empty() {
             text.push_str(&format!("\n[process.web]\n{web}"));
+        }
+        if self.strategy() != Strategy::default() {
+            text.push_str(&format!("\n[rollout]\nstrategy = {}\n", quoted(self.strategy().word())));
         }
         text.trim_start().to_owned()
     }
@@ -358,6 +396,9 @@ impl Prefilled {
 
 fn absolute(folder: &Path, text: &str) -> PathBuf {
     let path = PathBuf::from(text);
+    if text == "." {
+        return folder.to_owned();
+    }
     if path.is_absolute() { path } else { folder.join(path) }
 }
 
@@ -397,6 +438,7 @@ mod tests {
     #[test]
     fn a_source_is_what_it_looks_like() {
         assert_eq!(source("shop", ""), Source::Folder { path: "/home/me/shop".into() });
+        assert_eq!(source("", ""), Source::Folder { path: "/home/me".into() });
         assert_eq!(source("/srv/shop", ""), Source::Folder { path: "/srv/shop".into() });
         assert_eq!(source("./my:shop", ""), Source::Folder { path: "/home/me/./my:shop".into() });
         for url in ["https://git.example/a.git", "git@git.example:a/b.git", "file:///srv/a.git"] {
@@ -436,6 +478,9 @@ mod tests {
             install: Field::with("npm ci"),
             start: Field::with("node \"server.js\""),
             replicas: Field::with("3"),
+            source: Field::with("file:///srv/shop.git"),
+            watch: Field::with("main"),
+            strategy: Some(Strategy::Recreate),
             variable: Field::with("LOG_LEVEL=info"),
             ..Draft::default()
         };
@@ -443,6 +488,7 @@ mod tests {
         let read = crate::config::manifest_file::read(&draft.manifest(), "pilothouse.toml").unwrap();
         assert_eq!(read.process["web"].command.as_deref(), Some("node \"server.js\""));
         assert_eq!((read.process["web"].replicas, read.env["LOG_LEVEL"].as_str()), (3, "info"));
+        assert_eq!((read.watch.as_deref(), read.rollout.strategy), (Some("main"), Strategy::Recreate));
         draft.edit_last_variable();
         assert_eq!((draft.variables.len(), draft.variable.text()), (0, "LOG_LEVEL=info"));
     }

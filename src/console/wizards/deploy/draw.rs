@@ -12,7 +12,12 @@ use crate::{
         words::{count, many, span},
         world::Scene,
     },
-    model::{manifest::Runtime, plan::Plan, route::Match, secret::Reference},
+    model::{
+        manifest::{Runtime, Strategy},
+        plan::Plan,
+        route::Match,
+        secret::Reference,
+    },
 };
 
 /// Columns of a field's label.
@@ -136,12 +141,6 @@ impl Deploy {
                 lines.push(Line::default());
             }
         }
-        if self.step == Step::Strategy {
-            lines.push(Line::default());
-            lines.push(strip().cell("strategy", LABEL, Role::Muted).text("rolling").line());
-            let what = "all new instances are started and proved, traffic is switched once, the old release stays warm";
-            lines.extend(fold(what, columns.saturating_sub(LABEL)).into_iter().map(|text| strip().gap(LABEL).muted(text).line()));
-        }
         lines
     }
 
@@ -155,6 +154,7 @@ impl Deploy {
             }
             Input::Kind => self.draft.kind.word().to_owned(),
             Input::Runtime => self.draft.runtime().word().to_owned(),
+            Input::Strategy => self.draft.strategy().word().to_owned(),
             _ => String::new(),
         };
         let role = if active { Role::Accent } else { Role::Muted };
@@ -167,7 +167,10 @@ impl Deploy {
     /// What is known of an input, below it.
     fn word_below(&self, scene: &Scene<'_>, input: Input) -> String {
         match input {
-            Input::Source => "a folder, a git URL, or an image such as nginx:1.27; no manifest is needed".to_owned(),
+            Input::Source if self.draft.source.is_empty() => {
+                format!("a folder, a git URL, or an image such as nginx:1.27; empty: {}", self.folder.display())
+            }
+            Input::Source => "a folder, a git URL, or an image; no manifest is needed".to_owned(),
             Input::Reference => "branch, tag or commit; empty: what is checked out, or the remote's default".to_owned(),
             Input::Kind => "how the source is taken; ← and → say it by hand".to_owned(),
             Input::Name => self.address(scene),
@@ -182,6 +185,16 @@ impl Deploy {
             },
             Input::Variable => "NAME=VALUE; a secret by its reference: NAME=store:KEY, NAME=env:NAME, NAME=file:/PATH".to_owned(),
             Input::Replicas => "instances of the routed process; traffic is spread over them".to_owned(),
+            Input::Strategy => match self.draft.strategy() {
+                Strategy::Rolling => {
+                    "all new instances are started and proved, traffic is switched once, the old release stays warm"
+                }
+                Strategy::Recreate => {
+                    "the old release stops first, nothing serves meanwhile; it comes back when the new one fails"
+                }
+            }
+            .to_owned(),
+            Input::Watch => "branch whose new commits are deployed by themselves from now on; empty: none".to_owned(),
         }
     }
 

@@ -68,7 +68,8 @@ impl Step {
             Self::Run if kind == Kind::Image => vec![Input::Start, Input::Port],
             Self::Run => vec![Input::Install, Input::Build, Input::Start, Input::Output, Input::Port, Input::Runtime],
             Self::Environment => vec![Input::Variable],
-            Self::Strategy => vec![Input::Replicas],
+            Self::Strategy if kind == Kind::Git => vec![Input::Replicas, Input::Strategy, Input::Watch],
+            Self::Strategy => vec![Input::Replicas, Input::Strategy],
             Self::Plan | Self::Deploy => Vec::new(),
         }
     }
