@@ -224,7 +224,7 @@ pub const TABLE: &[Row] = &[
     row(Verb::Back, "back", &["Esc"], ALL, None, "one step back; never quits"),
     row(Verb::Leave, "quit", &["q"], ALL, Some(22), "one step back, at the end quit; apps go on"),
     row(Verb::Quit, "quit at once", &["ctrl-c"], ALL, None, "leave the console from anywhere; apps go on"),
-    row(Verb::Theme, "light or dark", &[], ALL, None, "change between pilot-dark and pilot-light"),
+    row(Verb::Theme, "theme: light or dark", &[], ALL, None, "change between pilot-dark and pilot-light"),
     row(Verb::Mouse, "mouse", &["M"], ALL, None, "let the terminal have the mouse, to select text, and take it back"),
     row(Verb::Redraw, "redraw", &["ctrl-l"], ALL, None, "draw the whole screen anew"),
     row(Verb::Suspend, "suspend", &["ctrl-z"], ALL, None, "back to the shell; `fg` returns"),

@@ -104,7 +104,8 @@ fn done_note(fleet: &Fleet, deployment: &Deployment, what: &What, done: Done, ch
             address.map_or_else(|| format!("pid {pid}"), |address| format!("pid {pid} at {address}"))
         }
         Done::Awaited => "ready".to_owned(),
-        Done::Routed { generation } => format!("table {generation}"),
+        // Of which start of the engine, and the change in it.
+        Done::Routed { generation } => format!("table {}.{}", generation.0 >> 32, generation.0 & u64::from(u32::MAX)),
         Done::Proved(proof) => {
             let who = match proof.instances.as_slice() {
                 [] => format!("release {}", proof.release),
