@@ -158,7 +158,7 @@ fn hits<'t>(mut strip: Strip<'t>, text: &str, style: Style, logs: &Logs, scene: 
 /// Lines over time as a row of blocks; seconds with errors stand out.
 pub fn pulse(logs: &Logs, scene: &Scene<'_>, columns: usize) -> Line<'static> {
     const STEPS: [&str; 7] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇"];
-    let (Some(first), Some(last)) = (logs.pulse.front(), logs.pulse.back()) else {
+    let (Some(first), Some(last)) = (logs.pulse.beats.front(), logs.pulse.beats.back()) else {
         return Line::default();
     };
     let length = last.second - first.second + 1;
@@ -167,7 +167,7 @@ pub fn pulse(logs: &Logs, scene: &Scene<'_>, columns: usize) -> Line<'static> {
         return Line::default();
     }
     let (mut all, mut errors) = (vec![0_u32; wide as usize], vec![0_u32; wide as usize]);
-    for beat in &logs.pulse {
+    for beat in &logs.pulse.beats {
         let at = (((beat.second - first.second).clamp(0, length - 1)) * wide / length) as usize;
         all[at.min(wide as usize - 1)] += beat.all;
         errors[at.min(wide as usize - 1)] += beat.errors;

@@ -1,8 +1,14 @@
 //! Logs: followed, paused, filtered, searched; the view is drawn from what is seen, whatever the ring holds.
 
+mod find;
+mod head;
+mod pulse;
+
 use std::collections::VecDeque;
 
-use ratatui::{buffer::Buffer, layout::Rect, text::Line};
+use pulse::Pulse;
+
+use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
     Pane, Reply, empty,
@@ -12,11 +18,10 @@ use super::{
 use crate::{
     console::{
         filter::{Filter, Value},
-        keymap::Key,
-        theme::{Ground, Role},
+        theme::Role,
         widgets::{
             form::Field,
-            strip::{Strip, draw, draw_line},
+            strip::{draw, draw_line},
             table::select,
         },
         world::Scene,
@@ -25,7 +30,6 @@ use crate::{
         Problem,
         ids::{AppId, InstanceId, ReleaseId},
         log::{LogLine, LogQuery, Stream},
-        units::Timestamp,
         verbs::{Scope, Subject, Verb},
     },
 };
@@ -34,8 +38,6 @@ use crate::{
 const BUDGET: usize = 12 << 20;
 /// Lines asked for when following begins.
 const TAIL: usize = 1000;
-/// Seconds of the pulse.
-const PULSE: usize = 900;
 
 /// How times stand before lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,14 +46,6 @@ pub enum Times {
     Clock,
     Relative,
     Off,
-}
-
-/// Lines of one second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Beat {
-    pub second: i64,
-    pub all: u32,
-    pub errors: u32,
 }
 
 /// The pane.
@@ -77,7 +71,7 @@ pub struct Logs {
     pub ended: Option<Option<Problem>>,
     /// Lines since the view was held.
     pub behind: u64,
-    pub pulse: VecDeque<Beat>,
+    pub pulse: Pulse,
     high: usize,
     wide: usize,
 }
@@ -99,7 +93,7 @@ impl Default for Logs {
             needle: String::new(),
             ended: None,
             behind: 0,
-            pulse: VecDeque::new(),
+            pulse: Pulse::default(),
             high: 1,
             wide: 80,
         }
@@ -132,7 +126,7 @@ impl Logs {
     pub fn begin(&mut self) {
         self.ring.clear();
         self.shown.clear();
-        self.pulse.clear();
+        self.pulse.beats.clear();
         self.ended = None;
         self.live();
     }
@@ -152,36 +146,12 @@ impl Logs {
                 self.shown.push_back(id);
                 self.behind += u64::from(self.cursor.is_some());
             }
-            self.beat(second, bad);
+            self.pulse.beat(second, bad);
         }
         let first = self.ring.first();
         while self.shown.front().is_some_and(|id| *id < first) {
             self.shown.pop_front();
         }
-    }
-
-    fn beat(&mut self, second: i64, bad: bool) {
-        match self.pulse.back_mut() {
-            // Lines of several sources arrive a little out of order.
-            Some(beat) if second <= beat.second => {
-                beat.all += 1;
-                beat.errors += u32::from(bad);
-            }
-            _ => {
-                self.pulse.push_back(Beat { second, all: 1, errors: u32::from(bad) });
-                if self.pulse.len() > PULSE {
-                    self.pulse.pop_front();
-                }
-            }
-        }
-    }
-
-    /// Lines per second over the last five whole seconds.
-    pub fn rate(&self, now: Timestamp) -> f64 {
-        let second = now.0.div_euclid(1000);
-        let counted: u32 =
-            self.pulse.iter().rev().take(8).filter(|beat| (second - 5..second).contains(&beat.second)).map(|beat| beat.all).sum();
-        f64::from(counted) / 5.0
     }
 
     /// Index into `shown` of the cursor, or of the line after it when it went.
@@ -228,113 +198,6 @@ impl Logs {
             }
             first -= 1;
         }
-    }
-
-    /// Goes to the next line, up or down, for which `wanted` holds.
-    fn seek(&mut self, down: bool, wanted: impl Fn(&Entry) -> bool) -> bool {
-        let from = self.index();
-        let held = self.cursor.is_some();
-        let holds = |index: &usize| self.shown.get(*index).and_then(|id| self.ring.get(*id)).is_some_and(&wanted);
-        let found = if down {
-            (from + 1..self.shown.len()).find(holds)
-        } else {
-            let upto = if held { from } else { self.shown.len() };
-            (0..upto).rev().find(holds)
-        };
-        if let Some(index) = found {
-            self.go(index);
-        }
-        found.is_some()
-    }
-
-    fn find(&mut self, down: bool) -> Reply {
-        let needle = self.needle.to_lowercase();
-        if needle.is_empty() {
-            return Reply::Say("nothing is looked for yet; f asks for a text".to_owned());
-        }
-        if self.seek(down, |entry| entry.text.to_lowercase().contains(&needle)) {
-            Reply::Taken
-        } else {
-            Reply::Say(format!("no further line {} with `{}`", if down { "below" } else { "above" }, self.needle))
-        }
-    }
-
-    /// Whether a prompt of this pane takes the keys.
-    pub fn is_finding(&self) -> bool {
-        self.finding.is_some()
-    }
-
-    pub fn find_key(&mut self, key: Key) -> Reply {
-        let Some(field) = &mut self.finding else {
-            return Reply::Ignored;
-        };
-        match key {
-            Key::Esc => self.finding = None,
-            Key::Enter => {
-                self.needle = field.text().to_owned();
-                self.finding = None;
-                if !self.needle.is_empty() {
-                    return self.find(false);
-                }
-            }
-            key => {
-                field.key(key);
-            }
-        }
-        Reply::Taken
-    }
-
-    pub fn paste(&mut self, text: &str) {
-        if let Some(field) = &mut self.finding {
-            field.paste(text);
-        }
-    }
-
-    fn head(&self, scene: &Scene<'_>, columns: usize) -> Line<'static> {
-        let strip = || Strip::new(scene.theme);
-        if let Some(field) = &self.finding {
-            let left = strip().gap(1).bold("find", Role::Accent).gap(1);
-            return field.shown(left, scene.theme, columns.saturating_sub(8).min(60), true).line();
-        }
-        let (left, all) = (self.shown.len(), self.ring.len());
-        let mut begin = strip().gap(1);
-        if let Some(app) = &self.query.app {
-            let what = match (&self.query.instance, self.query.build) {
-                (Some(instance), _) => instance.to_string(),
-                (_, Some(release)) => format!("{app} build {release}"),
-                _ => app.to_string(),
-            };
-            begin = begin
-                .styled(format!(" {what} "), scene.theme.style(Role::Accent).patch(scene.theme.ground(Ground::Selected)))
-                .gap(1);
-        }
-        let mut begin = match self.filter.line(scene.theme, left, all, "lines", columns) {
-            Some(line) => {
-                let mut with = begin;
-                for span in line.spans.into_iter().skip(1) {
-                    with = with.styled(span.content.into_owned(), span.style);
-                }
-                with
-            }
-            None => begin.muted(super::super::words::many(all, "line")),
-        };
-        if !self.needle.is_empty() {
-            begin = begin.gap(3).muted("find ").put(self.needle.clone(), Role::Warn);
-        }
-        let mut right = match (&self.ended, self.cursor) {
-            (_, Some(_)) => strip().status("○", "held", Role::Warn).muted(format!("  {} below", self.behind_now())),
-            (Some(Some(_)), None) => strip().status("▲", "broke off", Role::Warn),
-            (Some(None), None) => strip().status("○", "complete", Role::Muted),
-            (None, None) => strip().status("●", "live", Role::Ok),
-        };
-        if self.ring.dropped() > 0 || columns >= 100 {
-            right = right.gap(3).muted(format!("{} dropped", self.ring.dropped()));
-        }
-        if columns >= 60 {
-            let rate = self.rate(scene.now());
-            right = right.gap(3).muted(format!("{} lines/s", super::super::words::count(rate)));
-        }
-        begin.with_right(right.gap(1), columns)
     }
 
     fn behind_now(&self) -> usize {

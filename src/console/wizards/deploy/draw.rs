@@ -2,7 +2,10 @@
 
 use ratatui::text::Line;
 
-use super::{Deploy, Input, Kind, Question, Step};
+use super::{
+    Deploy, Question, Step,
+    draft::{Input, Kind},
+};
 use crate::{
     console::{
         overlays::{command_line, foot, plan_lines, problem_lines},
