@@ -8,7 +8,8 @@ use pilothouse::{
     config::{Settings, load},
     console::{self, action::Left, runtime::Start, state::Mode},
     engine, hosts,
-    model::Problem,
+    model::{Problem, container::ContainerId},
+    runtimes::docker,
     secrets::known::{Known, Masked},
     wire,
 };
@@ -28,7 +29,12 @@ fn main() -> ExitCode {
 }
 
 fn roles() -> Roles {
-    Roles { run_engine: Arc::new(run_engine), launch_engine: Arc::new(launch_engine), run_console: Arc::new(run_console) }
+    Roles {
+        run_engine: Arc::new(run_engine),
+        launch_engine: Arc::new(launch_engine),
+        run_console: Arc::new(run_console),
+        exec: Arc::new(|settings, id, argv| Box::pin(exec(settings, id, argv))),
+    }
 }
 
 /// Runs an engine with this machine's agent until it ends.
@@ -51,7 +57,10 @@ fn run_console(settings: &Settings, showing: Showing) -> Result<Parting, Problem
     let _log = log_to(&settings.state.root().join("console.log"), &Known::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Problem::internal(format!("cannot start: {error}")))?;
+    let mut program = vec![settings.binary.display().to_string()];
+    program.extend(load::as_arguments(settings, &load::environment()));
     let start = Start {
+        program,
         mode: if showing.demo { Mode::Demo } else { Mode::Own },
         no_color: showing.no_color,
         ..Start::own(cli::context::actor(), std::env::current_dir().unwrap_or_default(), hosts::local::hand_over)
@@ -60,6 +69,11 @@ fn run_console(settings: &Settings, showing: Showing) -> Result<Parting, Problem
     let left = runtime.block_on(console::runtime::run(client, settings.config.console.clone(), start));
     runtime.shutdown_background();
     Ok(if left? == Left::RemoveDemo { Parting::RemoveDemo } else { Parting::Left })
+}
+
+/// Runs a command in a container of this machine, with the terminal or the pipes that this process has.
+async fn exec(settings: Settings, id: ContainerId, argv: Vec<String>) -> Result<i64, Problem> {
+    docker::shell::run(&docker::client::Client::new(&settings), &id, &argv).await
 }
 
 /// Starts an engine in the background, in a session of its own.

@@ -373,7 +373,7 @@ fn a_shell_and_foreign_logs_get_the_terminal_and_ours_are_in_the_logs_pane() {
         other => panic!("{other:?}"),
     };
     let shell = handed(&console("calm", (80, 24)).keys("5 / \"db-1\" Enter s"));
-    assert!(shell.starts_with("docker --host unix:///var/run/docker.sock exec -it ") && shell.contains("exec bash"), "{shell}");
+    assert!(shell.starts_with("pilothouse container exec "), "{shell}");
     let logs = handed(&console("calm", (80, 24)).keys("5 / \"db-1\" Enter l"));
     assert!(logs.contains(" logs --follow --tail 200 "), "{logs}");
     let ours = console("calm", (80, 24)).keys("5 / \"shop-41\" Enter l");

@@ -51,6 +51,7 @@ fn spec(world: &World, ordinal: u32, command: &str) -> InstanceSpec {
         volumes: Vec::new(),
         container: None,
         replaces: Vec::new(),
+        peers: Vec::new(),
         env: Env::default(),
         secrets: Env::default(),
         port: None,

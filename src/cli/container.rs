@@ -1,4 +1,4 @@
-//! `container start|stop|restart|remove NAME`: one container of Docker, ours or foreign, by its name alone.
+//! `container start|stop|restart|remove|exec NAME`: one container of Docker, ours or foreign, by its name alone.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{Ended, context::Context, deploy::odd};
 use crate::model::{
     command::{Answer, Command},
-    container::{Container, ContainerAct},
+    container::{Container, ContainerAct, ContainerState},
     fleet::Fleet,
     problem::Problem,
 };
@@ -32,6 +32,17 @@ enum Deed {
     Restart(Named),
     /// End it and remove it; named volumes stay
     Remove(Named),
+    /// Run a command in it, a shell when none is named; its exit code is this one's
+    Exec(Exec),
+}
+
+#[derive(Debug, Args)]
+struct Exec {
+    #[command(flatten)]
+    named: Named,
+    /// The command and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +58,7 @@ impl OneContainer {
             Deed::Stop(named) => (ContainerAct::Stop, named),
             Deed::Restart(named) => (ContainerAct::Restart, named),
             Deed::Remove(named) => (ContainerAct::Remove, named),
+            Deed::Exec(exec) => return exec.run(context).await,
         };
         let fleet = await_docker(context).await?;
         let found = find(&fleet, &named.name)?;
@@ -70,6 +82,29 @@ impl OneContainer {
             }
             other => Err(odd(&other)),
         }
+    }
+}
+
+impl Exec {
+    async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
+        if context.output.json {
+            return Err(
+                Problem::user("the output of `container exec` is the command's: there is no JSON").hint("leave --json out")
+            );
+        }
+        let fleet = await_docker(context).await?;
+        let found = find(&fleet, &self.named.name)?;
+        if found.state != ContainerState::Running {
+            return Err(Problem::conflict(format!("{} does not run: it is {}", found.name, found.state.word()))
+                .hint(format!("pilothouse container start {}", found.name)));
+        }
+        let mut settings = context.settings.clone();
+        // The engine's Docker, whatever this command's environment says.
+        if let Some(docker) = &fleet.docker {
+            settings.config.docker.host.clone_from(&docker.address);
+        }
+        let code = (context.roles.exec)(settings, found.id.clone(), self.command).await?;
+        Ok(Ended::As(u8::try_from(code).unwrap_or(u8::MAX)))
     }
 }
 

@@ -63,6 +63,7 @@ struct Document {
 struct Edge {
     http: Vec<String>,
     https: Vec<String>,
+    internal: Option<String>,
     up: bool,
     pid: Option<u32>,
 }
@@ -78,6 +79,7 @@ impl Document {
             edge: Edge {
                 http: status.edge.http.iter().map(ToString::to_string).collect(),
                 https: status.edge.https.iter().map(ToString::to_string).collect(),
+                internal: status.edge.internal.map(|address| address.to_string()),
                 up: status.edge.up,
                 pid: Some(status.edge.pid).filter(|pid| *pid != 0),
             },

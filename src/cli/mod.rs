@@ -41,10 +41,11 @@ pub mod watch;
 use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use futures_util::future::BoxFuture;
 
 use crate::{
     config::{self, Flags, Settings},
-    model::problem::Problem,
+    model::{container::ContainerId, problem::Problem},
 };
 use context::Context;
 use output::Output;
@@ -61,7 +62,12 @@ pub struct Roles {
     pub launch_engine: Role,
     /// Runs the console on a running engine until it is left.
     pub run_console: Console,
+    /// Runs a command in a container with this process's terminal or pipes, and gives its exit code.
+    pub exec: Exec,
 }
+
+/// A command in a container as a role: with the settings that name the Docker engine, the container, and the command's words.
+pub type Exec = Arc<dyn Fn(Settings, ContainerId, Vec<String>) -> BoxFuture<'static, Result<i64, Problem>> + Send + Sync>;
 
 /// The console as a role.
 pub type Console = Arc<dyn Fn(&Settings, Showing) -> Result<Parting, Problem> + Send + Sync>;
@@ -89,6 +95,8 @@ pub enum Ended {
     Well,
     /// Refused, failed or not finished, and already told: exit 1.
     Badly,
+    /// As the command that it ran somewhere: with its exit code.
+    As(u8),
 }
 
 const ABOUT: &str = "From a git repository to a proved URL: a console and engine for a fleet of servers";
@@ -176,7 +184,7 @@ enum Client {
     Wait(wait::Wait),
     /// Every container of Docker, ours and foreign ones
     Containers(containers::Containers),
-    /// Start, stop, restart or remove one container by its name
+    /// Start, stop, restart or remove one container by its name, or run a command in it
     Container(container::OneContainer),
     /// Remove what of Docker's objects is ours and not needed
     Prune(prune::Prune),
@@ -221,6 +229,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, roles: Roles) -> Exit
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Badly) => ExitCode::FAILURE,
+        Ok(Ended::As(code)) => ExitCode::from(code),
         Err(Failed::Usage(problem)) => {
             output.problem(&problem);
             ExitCode::from(2)

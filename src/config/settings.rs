@@ -144,6 +144,8 @@ pub struct DockerSettings {
     pub host: String,
     /// Images that written Dockerfiles begin with, by language or package manager: `node=registry.example/node:22`.
     pub base_images: Vec<String>,
+    /// Addresses of the network in which containers of all apps run: `198.18.7.0/24`. Empty: Docker chooses.
+    pub subnet: String,
 }
 
 /// Logs of instances.

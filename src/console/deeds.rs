@@ -145,15 +145,14 @@ fn in_container(state: &mut State, verb: Verb) -> Vec<Effect> {
         go(state, goal);
         return Vec::new();
     }
-    let address = fleet.docker.as_ref().map(|docker| docker.address.clone()).unwrap_or_default();
-    let mut argv = vec!["docker".to_owned(), "--host".to_owned(), address];
-    argv.extend(match verb {
-        Verb::Shell => {
-            let shell = "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi";
-            ["exec", "-it", it.id.0.as_str(), "sh", "-c", shell].map(str::to_owned).to_vec()
-        }
-        _ => ["logs", "--follow", "--tail", "200", it.id.0.as_str()].map(str::to_owned).to_vec(),
-    });
+    let argv = if verb == Verb::Shell {
+        let words = ["container", "exec", it.id.0.as_str()].map(str::to_owned);
+        [state.program.clone(), words.to_vec()].concat()
+    } else {
+        let address = fleet.docker.as_ref().map(|docker| docker.address.clone()).unwrap_or_default();
+        let words = ["docker", "--host", &address, "logs", "--follow", "--tail", "200", it.id.0.as_str()];
+        words.map(str::to_owned).to_vec()
+    };
     let what = match verb {
         Verb::Shell => format!("a shell in {}; exit or ctrl-d comes back to the console", it.name),
         _ => format!("logs of {}; ctrl-c comes back to the console", it.name),

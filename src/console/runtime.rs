@@ -45,6 +45,8 @@ pub struct Start {
     pub actor: String,
     /// Where relative paths begin: the working folder.
     pub folder: PathBuf,
+    /// This program with the flags that lead to this engine.
+    pub program: Vec<String>,
     /// `--no-color`.
     pub no_color: bool,
     pub hand_over: HandOver,
@@ -53,7 +55,8 @@ pub struct Start {
 impl Start {
     /// On the machine's own engine, at the overview.
     pub fn own(actor: String, folder: PathBuf, hand_over: HandOver) -> Self {
-        Self { mode: Mode::Own, tab: Tab::Overview, actor, folder, no_color: false, hand_over }
+        let program = vec!["pilothouse".to_owned()];
+        Self { mode: Mode::Own, tab: Tab::Overview, actor, folder, program, no_color: false, hand_over }
     }
 }
 
@@ -72,6 +75,7 @@ pub async fn run(client: Client, settings: ConsoleSettings, start: Start) -> Res
         actor: start.actor,
         session: format!("{}-{}", std::process::id(), clock::micros()),
         folder: start.folder,
+        program: start.program,
         reduced_motion: settings.reduced_motion,
         keys: Keymap::with(&settings.keys)?,
     };

@@ -34,6 +34,7 @@ impl Script {
             actor: "ops-1".to_owned(),
             session: "script".to_owned(),
             folder: PathBuf::from("/home/ops-1"),
+            program: vec!["pilothouse".to_owned()],
             reduced_motion: true,
             keys: Keymap::default(),
         };

@@ -158,6 +158,8 @@ pub struct Beginning {
     pub session: String,
     /// Where relative paths begin.
     pub folder: PathBuf,
+    /// This program with the flags that lead to this engine.
+    pub program: Vec<String>,
     pub reduced_motion: bool,
     pub keys: Keymap,
 }
@@ -185,6 +187,7 @@ pub struct State {
     pub actor: String,
     pub session: String,
     pub folder: PathBuf,
+    pub program: Vec<String>,
     pub reduced_motion: bool,
     pub next_ticket: u64,
     /// Generation of what each slot follows.
@@ -212,6 +215,7 @@ impl State {
             actor: beginning.actor,
             session: beginning.session,
             folder: beginning.folder,
+            program: beginning.program,
             reduced_motion: beginning.reduced_motion,
             next_ticket: 1,
             generations: [0; 2],

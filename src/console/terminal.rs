@@ -169,6 +169,7 @@ pub(super) async fn lend(
     give_back();
     let _ = writeln!(io::stdout(), "{what}\n");
     let program = argv.first().map(String::as_str).unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or(program);
     let ended = match hand_over(argv) {
         Ok(mut child) => loop {
             let [terminate, hangup, interrupt] = &mut signals.all;
@@ -187,11 +188,11 @@ pub(super) async fn lend(
     screen.renew()?;
     Ok(match ended {
         Ok(status) => match status.code() {
-            Some(126 | 127) => Lent::Back(
-                format!("{program} could not run it there: it ended with {}", status.code().unwrap_or_default()),
-                Role::Warn,
-            ),
-            _ => Lent::Back(format!("{program} ended; the terminal is the console's again"), Role::Info),
+            Some(code @ (126 | 127)) => Lent::Back(format!("{program} could not run it there: it ended with {code}"), Role::Warn),
+            Some(code) if code != 0 => {
+                Lent::Back(format!("it ended with {code}; the terminal is the console's again"), Role::Info)
+            }
+            _ => Lent::Back("it ended; the terminal is the console's again".to_owned(), Role::Info),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Lent::Back(format!("there is no program `{program}` here: install Docker's command line"), Role::Danger)

@@ -6,7 +6,7 @@ use hyper::{Method, Request, Response, StatusCode, body::Incoming};
 use serde::Serialize;
 
 use super::{
-    drain, prove, table,
+    drain, internal, prove, table,
     tls::Tls,
     worker::{Edge, Worker},
 };
@@ -43,6 +43,10 @@ pub(super) async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> R
             Ok(asked) => Ok(drain::drain(edge, &asked.instances, asked.within).await),
             Err(problem) => Err(problem),
         }),
+        (Method::PUT, "/v1/internal") => told(match http::read_json::<std::net::IpAddr>(request).await {
+            Ok(gateway) => internal::open(edge, gateway).await,
+            Err(problem) => Err(problem),
+        }),
         (Method::POST, "/v1/stop") => {
             edge.stop.cancel();
             http::json(StatusCode::OK, &())
@@ -64,6 +68,7 @@ fn status(edge: &Edge) -> EdgeStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         http: edge.http.clone(),
         https: edge.https.clone(),
+        internal: edge.internal.borrow().address,
         names: edge.tls.as_ref().map(Tls::names).unwrap_or_default(),
         troubles: edge.tls.as_ref().map(Tls::troubles).unwrap_or_default(),
         domain: edge.domain.clone(),

@@ -133,24 +133,35 @@ fn refused(address: SocketAddr, error: &io::Error) -> Problem {
 fn listen_all(addresses: &[SocketAddr], threads: usize) -> Result<Listeners, (SocketAddr, io::Error)> {
     let mut listeners = Listeners { addresses: Vec::new(), per_thread: (0..threads).map(|_| Vec::new()).collect() };
     for asked in addresses {
-        let mut address = *asked;
-        for (number, thread) in listeners.per_thread.iter_mut().enumerate() {
-            let listener = listen(address, number == 0).map_err(|error| (*asked, error))?;
-            // Port 0 becomes one of the system's choice, then the same for all threads.
-            address = listener.local_addr().map_err(|error| (*asked, error))?;
-            thread.push(listener);
-        }
+        let (address, sockets) = listen_at(*asked, threads, false).map_err(|error| (*asked, error))?;
+        listeners.per_thread.iter_mut().zip(sockets).for_each(|(thread, socket)| thread.push(socket));
         listeners.addresses.push(address);
     }
     Ok(listeners)
 }
 
-fn listen(address: SocketAddr, is_first: bool) -> io::Result<TcpListener> {
+/// One socket per thread. `any`: the address may become this machine's later (IP_FREEBIND of ip(7)).
+pub(super) fn listen_at(asked: SocketAddr, threads: usize, any: bool) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    let mut address = asked;
+    let mut sockets = Vec::new();
+    for number in 0..threads {
+        let socket = listen(address, number == 0, any)?;
+        // Port 0 becomes one of the system's choice, then the same for all threads.
+        address = socket.local_addr()?;
+        sockets.push(socket);
+    }
+    Ok((address, sockets))
+}
+
+fn listen(address: SocketAddr, is_first: bool, any: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
+    }
+    if any && address.is_ipv4() {
+        socket.set_freebind_v4(true)?;
     }
     // The first socket must not share its port with another edge of this user: it shares only once it has it.
     if !is_first {

@@ -24,6 +24,7 @@ mod exchange;
 mod forward;
 mod headers;
 mod http2;
+mod internal;
 mod latency;
 mod listen;
 mod passage;
@@ -124,6 +125,7 @@ pub fn run(settings: Settings) -> Result<(), Problem> {
         .map_err(|error| Problem::unavailable(format!("cannot write the access log: {error}")).at(shown(&state)))?;
     let edge = Arc::new(edge(state, &config, (plain.addresses, secure.addresses), serving + 1, lost)?);
     table::restore(&edge)?;
+    control.block_on(async { internal::restore(&edge) });
     let mut threads = Vec::new();
     let mut secure = secure.per_thread.into_iter();
     for (index, plain) in plain.per_thread.into_iter().enumerate() {
@@ -190,6 +192,7 @@ fn edge(
         domain: config.domain.clone(),
         live: arc_swap::ArcSwap::default(),
         swap: Mutex::new(()),
+        internal: tokio::sync::watch::Sender::default(),
         retired: Mutex::default(),
         counters: counters::AllCounters::default(),
         proofs: prove::Proofs::default(),
@@ -221,7 +224,7 @@ fn serve(worker: Arc<Worker>, sockets: Vec<(Kind, TcpListener)>) -> Result<std::
         runtime.block_on(async {
             let tending = spawn(Arc::clone(&worker).tend());
             let accepting = sockets.into_iter().map(|(kind, socket)| listen::accept(Arc::clone(&worker), socket, kind));
-            futures_util::future::join_all(accepting).await;
+            tokio::join!(futures_util::future::join_all(accepting), internal::accept(Arc::clone(&worker)));
             finish(&worker).await;
             tending.abort();
         });

@@ -19,6 +19,7 @@ use super::{
     access::AccessLog,
     backend::Backend,
     counters::AllCounters,
+    internal::Open,
     prove::Proofs,
     served::Live,
     tls::Tls,
@@ -66,6 +67,8 @@ pub(super) struct Edge {
     /// Public listeners.
     pub http: Vec<SocketAddr>,
     pub https: Vec<SocketAddr>,
+    /// Where containers of this machine ask.
+    pub internal: tokio::sync::watch::Sender<Open>,
     /// Absent without a listener for HTTPS.
     pub tls: Option<Tls>,
     /// Plain HTTP leads to HTTPS.

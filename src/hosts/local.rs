@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Host, Ran};
 use crate::{
@@ -29,26 +29,8 @@ pub struct Local;
 
 #[async_trait]
 impl Host for Local {
-    #[expect(clippy::disallowed_types, reason = "programs are run by hosts/")]
     async fn run(&self, argv: &[String], limit: Millis) -> Result<Ran, Problem> {
-        let Some((program, arguments)) = argv.split_first() else {
-            return Err(Problem::internal("there is no program to run"));
-        };
-        let failed = |error: io::Error| Problem::unavailable(format!("cannot run {program}: {error}"));
-        let mut child = tokio::process::Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let whole = async { tokio::join!(first_megabyte(out), first_megabyte(err), child.wait()) };
-        match tokio::time::timeout(limit.duration(), whole).await {
-            Ok((out, err, status)) => Ok(Ran { code: status.map_err(failed)?.code(), out, err }),
-            Err(_) => Err(Problem::limit(format!("{program} has not ended within {limit}"))),
-        }
+        ask(argv, b"", limit).await
     }
 
     async fn put(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Problem> {
@@ -57,6 +39,35 @@ impl Host for Local {
         let put = tokio::task::spawn_blocking(move || put(&path, &content, mode)).await;
         let put = put.unwrap_or_else(|_| Err(io::Error::other("the task broke")));
         put.map_err(|error| Problem::unavailable(format!("cannot write the file: {error}")).at(place))
+    }
+}
+
+/// Runs a program to its end with `input` to read, at most for `limit`, then it is killed.
+#[expect(clippy::disallowed_types, reason = "programs are run by hosts/")]
+pub async fn ask(argv: &[String], input: &[u8], limit: Millis) -> Result<Ran, Problem> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(Problem::internal("there is no program to run"));
+    };
+    let failed = |error: io::Error| Problem::unavailable(format!("cannot run {program}: {error}"));
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let (given, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let give = async move {
+        if let Some(mut given) = given {
+            // A program need not read all of it.
+            let _ = given.write_all(input).await;
+        }
+    };
+    let whole = async { tokio::join!(give, first_megabyte(out), first_megabyte(err), child.wait()) };
+    match tokio::time::timeout(limit.duration(), whole).await {
+        Ok(((), out, err, status)) => Ok(Ran { code: status.map_err(failed)?.code(), out, err }),
+        Err(_) => Err(Problem::limit(format!("{program} has not ended within {limit}"))),
     }
 }
 

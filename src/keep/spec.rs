@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     mask::Masker,
+    peer,
     plan::Env,
     units::{Bytes, Millis},
 };
@@ -96,7 +97,7 @@ impl Spec {
     /// compared: what is on disk has none.
     pub fn is_same_as(&self, other: &Spec) -> bool {
         let asked = |spec: &Spec| Spec {
-            env: names(&spec.env),
+            env: without_peers(&names(&spec.env)),
             port: spec.port.filter(|_| !spec.port_chosen),
             search_path: String::new(),
             boot_id: String::new(),
@@ -118,6 +119,12 @@ impl Spec {
     pub(super) fn masker(&self) -> Masker {
         Masker::new(self.secrets.iter().filter_map(|name| self.env.0.get(name)).map(String::as_str))
     }
+}
+
+/// Without what it was told of other apps: they come and go while it runs.
+fn without_peers(env: &Env) -> Env {
+    let own = env.0.iter().filter(|(name, _)| !name.starts_with(peer::VARIABLE));
+    Env(own.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 /// The environment without its values.

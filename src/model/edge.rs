@@ -64,6 +64,9 @@ pub struct EdgeStatus {
     pub http: Vec<SocketAddr>,
     /// Public listeners for HTTPS.
     pub https: Vec<SocketAddr>,
+    /// Where containers of this machine ask, by plain HTTP; absent while there are none.
+    #[serde(default)]
+    pub internal: Option<SocketAddr>,
     /// Of the table in force.
     pub generation: Generation,
     pub started_at: Timestamp,

@@ -9,6 +9,7 @@ use super::{
     ids::{AppId, HostId, InstanceId, ReleaseId},
     manifest::Runtime,
     mount::Mount,
+    peer::Peer,
     plan::Env,
     units::{Bytes, Millis, Timestamp},
 };
@@ -35,6 +36,9 @@ pub struct InstanceSpec {
     /// Instances that end before this one starts: they have what only one may have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<InstanceId>,
+    /// Apps that it may ask, as they are when it starts. What runs already is not another one for having been told of others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Peer>,
     pub env: Env,
     /// More of its environment, whose values are masked wherever they would be shown or kept.
     #[serde(default)]
@@ -44,6 +48,14 @@ pub struct InstanceSpec {
     pub memory: Option<Bytes>,
     /// From SIGTERM to SIGKILL.
     pub kill_after: Millis,
+}
+
+impl InstanceSpec {
+    /// All that it finds in its environment, but for what its runtime adds; its own variables win over those of its peers.
+    pub fn environment(&self) -> Env {
+        let peers = self.peers.iter().filter_map(|peer| Some((peer.variable(), peer.url.clone()?)));
+        Env(peers.collect()).with(&self.env).with(&self.secrets)
+    }
 }
 
 /// How an instance is, as its runtime says.

@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod mask;
 pub mod mount;
 pub mod order;
+pub mod peer;
 pub mod plan;
 pub mod problem;
 pub mod recipe;

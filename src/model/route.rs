@@ -9,6 +9,15 @@ use super::{
     units::{Millis, Weight},
 };
 
+/// Domain below which each app has a name for containers of this machine.
+const INTERNAL: &str = "pilothouse.internal";
+
+/// Name by which containers ask for an app: `shop.pilothouse.internal`. Not below `localhost`, which resolvers take for
+/// the container itself.
+pub fn internal_host(app: &AppId) -> String {
+    format!("{app}.{INTERNAL}")
+}
+
 /// Everything that an edge serves. Replaced as a whole; an edge refuses a lower generation than it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTable {

@@ -12,6 +12,8 @@ pub mod network;
 mod observe;
 mod ready;
 mod seen;
+pub mod shell;
+mod usage;
 mod watch;
 
 use std::{
@@ -61,6 +63,8 @@ pub struct DockerRuntime {
     mark: Arc<str>,
     /// One start or stop of an instance at a time; held by whoever takes its log, too.
     locks: Arc<std::sync::Mutex<HashMap<InstanceId, Arc<Locks>>>>,
+    /// Shared by those that make a container in a network.
+    networks: Arc<tokio::sync::RwLock<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +82,13 @@ impl fmt::Debug for DockerRuntime {
 impl DockerRuntime {
     pub fn new(settings: Settings) -> Self {
         let mark = labels::mark(&settings).into();
-        Self { client: Arc::new(Client::new(&settings)), settings: Arc::new(settings), mark, locks: Arc::default() }
+        Self {
+            client: Arc::new(Client::new(&settings)),
+            settings: Arc::new(settings),
+            mark,
+            locks: Arc::default(),
+            networks: Arc::default(),
+        }
     }
 
     /// The way to Docker, for what is not an instance: images, foreign containers.
@@ -209,8 +219,8 @@ impl DockerRuntime {
                 stopped: false,
             };
             memory.write(&self.settings, &instance.id)?;
-            let network = network::of(docker, &self.mark, instance).await;
-            let network = network.map_err(|error| self.problem("make the app's network", error))?;
+            let _network_stays = self.networks.read().await;
+            let network = self.network_of(docker, instance).await?;
             let asked = body::Asked {
                 mark: &self.mark,
                 instance,
@@ -219,7 +229,7 @@ impl DockerRuntime {
                 inside,
                 outside,
                 logs: &self.settings.config.logs,
-                network: network.as_deref(),
+                network: &network,
             };
             let options = CreateContainerOptions { name: Some(name.to_owned()), ..CreateContainerOptions::default() };
             let made = docker.create_container(Some(options), body::body(&asked)).await;
@@ -296,7 +306,7 @@ impl Runtime for DockerRuntime {
         for other in instance.replaces.iter().filter(|other| **other != instance.id && self.knows(other)) {
             self.stop(other).await?;
         }
-        let own = InstanceSpec { replaces: Vec::new(), ..instance.clone() };
+        let own = InstanceSpec { replaces: Vec::new(), peers: Vec::new(), ..instance.clone() };
         let written = serde_json::to_vec(&own).map_err(|error| Problem::internal(error.to_string()))?;
         let spec = labels::hex(&written);
         let name = labels::container_name(&self.mark, &instance.id);

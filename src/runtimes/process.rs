@@ -35,7 +35,7 @@ impl ProcessRuntime {
     fn spec(&self, instance: &InstanceSpec) -> Spec {
         let program = Program::Shell(instance.command.clone());
         Spec {
-            env: instance.env.with(&instance.secrets),
+            env: instance.environment(),
             secrets: instance.secrets.0.keys().cloned().collect(),
             port: instance.port,
             port_chosen: instance.port.is_none(),

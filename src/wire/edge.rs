@@ -1,6 +1,11 @@
 //! The edge's control door: route tables in; proofs, drains, generations and counters out.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use hyper::Method;
 use serde::{Deserialize, Serialize};
@@ -108,6 +113,12 @@ impl EdgeClient {
 
     pub async fn counters(&self) -> Result<EdgeCounters, Problem> {
         self.client.call::<(), _>(Method::GET, "/v1/counters", None, LIMIT).await
+    }
+
+    /// Has the edge listen also at `gateway`, where containers of this machine reach it; gives the address with its port,
+    /// which stays the same over restarts. Idempotent; a listener at an earlier gateway is closed.
+    pub async fn open_internal(&self, gateway: IpAddr) -> Result<SocketAddr, Problem> {
+        self.client.call(Method::PUT, "/v1/internal", Some(&gateway), LIMIT * 2).await
     }
 
     /// Asks the edge to end: it accepts no more connections and gives those it has up to 30 s.

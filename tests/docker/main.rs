@@ -5,10 +5,14 @@
 #![allow(unreachable_pub, reason = "one program of tests: its parts are open to each other")]
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "these tests stand outside: they run programs and wait")]
 
+mod away;
 #[path = "../whole/support/mod.rs"]
 mod engine_support;
 #[path = "../kept/mod.rs"]
 mod kept;
+mod leftovers;
+mod peers;
 mod runtime;
+mod shell;
 mod support;
 mod whole;

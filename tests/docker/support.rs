@@ -67,6 +67,7 @@ impl DockerWorld {
             volumes: Vec::new(),
             container: None,
             replaces: Vec::new(),
+            peers: Vec::new(),
             env: Env::default(),
             secrets: Env::default(),
             port: None,

@@ -12,23 +12,28 @@ use crate::{
 };
 
 /// The engine's Docker, when there is one for tests. Engines find it by `DOCKER_HOST`.
-fn has_docker() -> bool {
+pub(crate) fn has_docker() -> bool {
     let Some(address) = docker() else { return false };
     assert_eq!(std::env::var("DOCKER_HOST").as_deref(), Ok(address.as_str()), "set DOCKER_HOST as PILOTHOUSE_TEST_DOCKER");
     true
 }
 
-fn ask(arguments: &[&str]) -> String {
+pub(crate) fn ask(arguments: &[&str]) -> String {
     let ran = Command::new("docker").args(arguments).output().expect("the docker command");
     assert!(ran.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8_lossy(&ran.stdout).trim().to_owned()
 }
 
 /// Builds an image that serves a page with `text`, and says each request.
-fn page(tag: &str, text: &str) {
-    use std::io::Write;
+pub(crate) fn page(tag: &str, text: &str) {
     let serve = r#"["sh","-c","trap 'exit 0' TERM; echo serving; httpd -f -p 80 -h /www & wait"]"#;
-    let file = format!("FROM {BUSYBOX}\nRUN echo {text} > /www/index.html\nEXPOSE 80\nCMD {serve}\n");
+    image(tag, &format!("RUN echo {text} > /www/index.html\nEXPOSE 80\nCMD {serve}\n"));
+}
+
+/// Builds an image of busybox by further lines of a Dockerfile.
+pub(crate) fn image(tag: &str, lines: &str) {
+    use std::io::Write;
+    let file = format!("FROM {BUSYBOX}\n{lines}");
     let mut build = Command::new("docker")
         .args(["build", "-q", "-t", tag, "-"])
         .env("DOCKER_BUILDKIT", "0")

@@ -100,3 +100,33 @@ async fn health_is_known_again_soon_after_a_restart() {
     };
     tokio::time::timeout(PATIENCE, known).await.unwrap();
 }
+
+#[tokio::test]
+async fn containers_are_listened_to_where_they_were_told_also_after_a_restart() {
+    let app = App::named("inside").await;
+    let mut world = World::start().await;
+    world.put(vec![shop(vec![split(1, 100, &[app.address])])]).await;
+    let gateway = std::net::IpAddr::from([127, 0, 0, 77]);
+    let told = world.client.open_internal(gateway).await.unwrap();
+    assert_eq!(told.ip(), gateway);
+    assert_eq!(get(told, "/").await.body, "inside");
+    assert_eq!(world.client.open_internal(gateway).await.unwrap(), told);
+    world.kill();
+    world.start_again().await;
+    let listens_again = async {
+        while world.client.status().await.unwrap().internal != Some(told) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, listens_again).await.unwrap();
+    assert_eq!(get(told, "/").await.body, "inside");
+    // A bridge that was made anew has another address, which need not be there yet.
+    let moved = world.client.open_internal([198, 18, 255, 77].into()).await.unwrap();
+    assert_eq!(world.client.status().await.unwrap().internal, Some(moved));
+    let is_left = async {
+        while tokio::net::TcpStream::connect(told).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_left).await.unwrap();
+}

@@ -102,6 +102,7 @@ fn empty() -> Fleet {
             version: "0.1.0".to_owned(),
             http: vec!["127.0.0.1:8080".parse().expect("an address")],
             https: Vec::new(),
+            internal: None,
             generation: Generation(1),
             started_at: before(3_720),
             names: Vec::new(),

@@ -50,6 +50,17 @@ fn a_second_release_takes_over_without_a_lost_request() {
 }
 
 #[test]
+fn an_app_is_told_where_the_others_are() {
+    let engine = Engine::start();
+    engine.deploy_live(&App::sample(engine.home(), "shop"));
+    let asks = App::sample(engine.home(), "asker");
+    let command = format!("echo shop is at $PILOTHOUSE_URL_SHOP; {}", asks.command);
+    engine.deploy_live(&asks.command(&command).write());
+    let told = format!("shop is at {}", engine.url("shop"));
+    until("its log has the URL of the other app", seconds(10), || engine.cli(&["logs", "asker"]).stdout.contains(&told));
+}
+
+#[test]
 fn git_gives_a_branch_a_tag_or_a_commit() {
     let engine = Engine::start();
     let app = App::sample(engine.home(), "repo");

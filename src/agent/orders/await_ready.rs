@@ -2,6 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::patience::patiently;
 use crate::{
     model::{
         ids::InstanceId,
@@ -22,7 +23,7 @@ pub async fn await_ready(
 ) -> Outcome {
     tokio::select! {
         () = cancel.cancelled() => Outcome::Failed(Problem::conflict(format!("waiting for {instance} was cancelled"))),
-        answer = runtime.await_ready(instance, listens, within) => match answer {
+        answer = patiently(|| runtime.await_ready(instance, listens, within)) => match answer {
             Ok(()) => Outcome::Done(Done::Awaited),
             Err(error) => error.into(),
         },

@@ -37,7 +37,7 @@ use crate::{
         plan::{Artefact, Env},
         units::{Bytes, Millis},
     },
-    runtimes::docker::{labels, network},
+    runtimes::docker::labels,
 };
 
 /// How often disk space is looked at while an image is built, and how far it is told.
@@ -83,7 +83,7 @@ pub(super) async fn forget(tools: &Tools, app: &crate::model::ids::AppId) {
     for name in leftovers::tags(&docker, &labels::repository(tools.docker.mark(), app)).await {
         leftovers::untag(&docker, &name).await;
     }
-    network::remove(&docker, tools.docker.mark(), app).await;
+    tools.docker.remove_networks(&docker, app).await;
 }
 
 struct Build<'a> {

@@ -11,6 +11,7 @@ pub mod edge;
 pub mod environment;
 pub mod fetch;
 mod images;
+mod patience;
 pub mod prune;
 pub mod start;
 pub mod stop;
@@ -55,7 +56,7 @@ pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &
             // For a container its image may have to be pulled: nobody waits for that.
             let is_prompt = spec.runtime == Runtime::Process;
             let _starting = if is_prompt { Some(tools.starting.read().await) } else { None };
-            start::start(runtime, &spec, progress(tools, key), cancel).await
+            start::start(tools, &spec, progress(tools, key), cancel).await
         }
         Work::Await { instance, listens, within } => await_ready::await_ready(runtime, &instance, listens, within, cancel).await,
         Work::Route(table) => edge::route(tools, &table).await,

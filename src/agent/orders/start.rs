@@ -1,39 +1,43 @@
 //! Starting an instance.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::{
+    edge,
+    patience::{PATIENCE, PAUSE},
+};
 use crate::{
+    agent::Tools,
     model::{
         instance::InstanceSpec,
         manifest::Runtime as Kind,
         order::{Done, Outcome},
         problem::Problem,
     },
-    runtimes::{Runtime, RuntimeError},
+    runtimes::RuntimeError,
 };
-
-/// How long a Docker that went away is waited for here; whoever asked may ask again.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Starts it and answers once it was spawned. Takes some 10 ms, a container some 500 ms, so that it is not cancelled on its
 /// way; only the wait for a Docker that is away is.
 pub async fn start(
-    runtime: &dyn Runtime,
+    tools: &Tools,
     spec: &InstanceSpec,
     progress: impl Fn(String) + Send + Sync + 'static,
     cancel: &CancellationToken,
 ) -> Outcome {
     let begun = Instant::now();
     while !cancel.is_cancelled() {
-        match runtime.start(spec).await {
+        let started = match with_peers(tools, spec).await {
+            Ok(spec) => tools.runtime.start(&spec).await,
+            Err(problem) => Err(problem.into()),
+        };
+        match started {
             Ok(started) => return Outcome::Done(Done::Started { address: started.address, pid: started.pid }),
             Err(RuntimeError::Transient(problem)) if spec.runtime == Kind::Docker && begun.elapsed() < PATIENCE => {
                 progress(format!("waits: {}", problem.what));
                 tokio::select! {
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    () = tokio::time::sleep(PAUSE) => {}
                     () = cancel.cancelled() => return Outcome::Transient(problem),
                 }
             }
@@ -41,4 +45,27 @@ pub async fn start(
         }
     }
     Outcome::Failed(Problem::conflict(format!("the start of {} was cancelled", spec.id)))
+}
+
+/// The instance with the other apps as it reaches them: a container by the edge's listener at the gateway of its network.
+async fn with_peers(tools: &Tools, spec: &InstanceSpec) -> Result<InstanceSpec, Problem> {
+    let mut spec = spec.clone();
+    if spec.runtime != Kind::Docker || spec.peers.is_empty() {
+        return Ok(spec);
+    }
+    let gateway = tools.docker.gateway().await?;
+    let opened = async {
+        edge::tended(tools).await?;
+        tools.edge.open_internal(gateway.into()).await
+    };
+    let peers = std::mem::take(&mut spec.peers).into_iter();
+    spec.peers = match opened.await {
+        Ok(address) => peers.map(|peer| peer.at(address)).collect(),
+        // It does without them rather than not at all.
+        Err(problem) => {
+            tracing::warn!(%problem, instance = %spec.id, "no PILOTHOUSE_URL_… is told");
+            peers.map(crate::model::peer::Peer::away).collect()
+        }
+    };
+    Ok(spec)
 }

@@ -1,5 +1,6 @@
 //! Stopping an instance.
 
+use super::patience::patiently;
 use crate::{
     model::{
         ids::InstanceId,
@@ -10,7 +11,7 @@ use crate::{
 
 /// Stops it and answers when nothing of it runs any more, after its limit at the latest; it is not cancelled.
 pub async fn stop(runtime: &dyn Runtime, instance: &InstanceId) -> Outcome {
-    match runtime.stop(instance).await {
+    match patiently(|| runtime.stop(instance)).await {
         Ok(exit) => Outcome::Done(Done::Stopped { exit }),
         Err(error) => error.into(),
     }

@@ -1,5 +1,6 @@
 //! From a step to the order that does it.
 
+pub mod peers;
 pub mod routing;
 
 use std::path::Path;
@@ -33,7 +34,8 @@ pub fn work(what: &What, deployment: &Deployment, fleet: &Fleet, env: &Env, gene
         What::Start { process, instance } => {
             let release = release(deployment, fleet)?;
             let spec = spec(release, plan_of(release, process)?, instance.clone(), env)?;
-            Ok(Work::Start(InstanceSpec { replaces: replaced(fleet, deployment, process), ..spec }))
+            let (replaces, peers) = (replaced(fleet, deployment, process), peers::of(fleet, app));
+            Ok(Work::Start(InstanceSpec { replaces, peers, ..spec }))
         }
         What::Ready { process, instance } => {
             let process = plan_of(release(deployment, fleet)?, process)?;
@@ -135,6 +137,7 @@ pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env)
         volumes: process.volumes.clone(),
         container: process.container.clone(),
         replaces: Vec::new(),
+        peers: Vec::new(),
         env,
         secrets: Env::default(),
         port: process.port,

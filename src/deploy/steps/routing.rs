@@ -10,7 +10,7 @@ use crate::{
         fleet::{App, Desired, Fleet, Release},
         ids::{Generation, InstanceId, ReleaseId},
         instance::Instance,
-        route::{Backend, Match, Route, RouteTable, Split, Target},
+        route::{Backend, Match, Route, RouteTable, Split, Target, internal_host},
         units::{Millis, Weight},
     },
 };
@@ -58,6 +58,14 @@ fn routes(fleet: &Fleet, app: &App) -> Vec<Route> {
         let is_taken = claims.values().flatten().any(|at| at.is_same_claim(&route.at));
         let claim = Some(route.at.clone()).filter(|_| !is_taken);
         claims.entry(&route.process).or_default().extend(claim);
+    }
+    // What its first host leads to, containers of this machine reach by a name of its own.
+    if let Some(first) = named.blueprint.routes.first() {
+        for matches in claims.values_mut() {
+            let public = matches.iter().filter(|at| at.host == first.at.host);
+            let internal: Vec<Match> = public.map(|at| Match { host: internal_host(&app.id), ..at.clone() }).collect();
+            matches.extend(internal);
+        }
     }
     let releases: Vec<&Release> = fleet.releases.get(&app.id).into_iter().flat_map(BTreeMap::values).collect();
     claims

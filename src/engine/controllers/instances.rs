@@ -158,16 +158,18 @@ impl Instances {
             .look(move |fleet| {
                 let instance = fleet.instances.get(&of)?.clone();
                 let release = fleet.release(&instance.app, instance.release)?.clone();
-                Some((instance, release))
+                let peers = steps::peers::of(fleet, &instance.app);
+                Some((instance, release, peers))
             })
             .await;
-        let Some((instance, release)) = found else { return Ok(()) };
+        let Some((instance, release, peers)) = found else { return Ok(()) };
         self.hub.event(instance.app.to_string(), Level::Warn, format!("{id} was {}: started again", instance.state.word())).await;
         self.intend(&key, instance.clone()).await?;
         let env = self.hub.blobs().env(env_blob(&instance.app, instance.release)).await?;
         let process = release.blueprint.processes.iter().find(|process| process.name == instance.process);
         let process = process.ok_or_else(|| Problem::internal(format!("{id} has no process")))?;
         let mut spec = steps::spec(&release, process, id.clone(), &env)?;
+        spec.peers = peers;
         spec.secrets = self.hub.secrets().of_release(&release.app, release.id, &release.blueprint.secrets).await?;
         let outcome = self.orders.perform(&key, Work::Start(spec), &CancellationToken::new()).await;
         let (address, pid) = match outcome {

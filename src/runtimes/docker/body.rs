@@ -14,6 +14,8 @@ use crate::{
         container_plan::HealthCheck,
         instance::InstanceSpec,
         mount::{self, MountFrom},
+        peer::Peer,
+        route::internal_host,
         units::Millis,
     },
 };
@@ -32,8 +34,7 @@ pub(super) struct Asked<'a> {
     pub(super) inside: u16,
     pub(super) outside: u16,
     pub(super) logs: &'a LogSettings,
-    /// The app's network.
-    pub(super) network: Option<&'a str>,
+    pub(super) network: &'a str,
 }
 
 /// The port that a container is to listen on: asked for, told by PORT, exposed by its image, or the usual one.
@@ -71,7 +72,7 @@ pub(super) fn body(asked: &Asked<'_>) -> ContainerCreateBody {
         user: plan.user,
         working_dir: plan.working_dir,
         healthcheck: plan.health.map(health),
-        networking_config: asked.network.map(|network| network::endpoint(network, &plan.aliases)),
+        networking_config: Some(network::endpoint(asked.network, &plan.aliases)),
         env: Some(env(asked)),
         labels: Some(labels::of_instance(asked.mark, instance, asked.spec)),
         exposed_ports: Some(vec![port.clone()]),
@@ -80,7 +81,8 @@ pub(super) fn body(asked: &Asked<'_>) -> ContainerCreateBody {
             port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
             // Docker's own: it holds while no engine runs, over its restarts and the host's.
             restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::UNLESS_STOPPED), maximum_retry_count: None }),
-            network_mode: asked.network.map(str::to_owned),
+            extra_hosts: Some(hosts(instance)).filter(|hosts| !hosts.is_empty()),
+            network_mode: Some(asked.network.to_owned()),
             memory,
             // No swap beside it: the limit is the limit.
             memory_swap: memory,
@@ -118,9 +120,15 @@ pub(super) fn seconds(millis: u64) -> i64 {
 }
 
 fn env(asked: &Asked<'_>) -> Vec<String> {
-    let mut env = asked.instance.env.with(&asked.instance.secrets).0;
+    let mut env = asked.instance.environment().0;
     env.entry("PORT".to_owned()).or_insert_with(|| asked.inside.to_string());
     env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// Names of other apps, which only `/etc/hosts` knows: `shop.pilothouse.internal:198.18.1.1`.
+fn hosts(instance: &InstanceSpec) -> Vec<String> {
+    let host = |peer: &Peer| Some(format!("{}:{}", internal_host(&peer.app), peer.address?));
+    instance.peers.iter().filter_map(host).collect()
 }
 
 fn mount(asked: &Asked<'_>, wanted: &mount::Mount) -> Mount {

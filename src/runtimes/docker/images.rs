@@ -36,7 +36,7 @@ impl DockerRuntime {
         if let Some(found) = self.local(&docker, reference).await? {
             return Ok(facts(reference, &found));
         }
-        let credentials = credentials::of(reference);
+        let credentials = credentials::of(reference).await;
         let answer = timeout(SILENCE, docker.inspect_registry_image(reference, credentials)).await;
         let found = answer.map_err(|_| silent(reference))?.map_err(|error| self.refused(reference, error))?;
         Ok(ImageFacts {
@@ -126,7 +126,8 @@ impl DockerRuntime {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), Problem> {
         let options = CreateImageOptions { from_image: Some(with_tag(reference)), ..CreateImageOptions::default() };
-        let mut said = std::pin::pin!(docker.create_image(Some(options), None, credentials::of(reference)));
+        let login = credentials::of(reference).await;
+        let mut said = std::pin::pin!(docker.create_image(Some(options), None, login));
         let mut layers = Layers::default();
         let mut told: Option<Instant> = None;
         loop {

@@ -48,6 +48,11 @@ pub(super) fn network_name(mark: &str, app: &AppId) -> String {
     format!("{app}-{}", &mark[..6])
 }
 
+/// Name of the network of all containers that run alone: `pilothouse-3f1c09`.
+pub(super) fn own_network_name(mark: &str) -> String {
+    format!("pilothouse-{}", &mark[..6])
+}
+
 /// Repository under which this engine keeps the images of an app's releases.
 pub fn repository(mark: &str, app: &AppId) -> String {
     format!("pilothouse-{}/{app}", &mark[..6])

@@ -8,7 +8,7 @@ use std::{
 use bollard::{
     Docker,
     models::{ContainerStatsResponse, ContainerSummary, ImageSummary, MountPoint, PortSummary, Volume as DockerVolume},
-    query_parameters::{ListContainersOptions, ListImagesOptions, ListVolumesOptions, StatsOptions},
+    query_parameters::{InspectContainerOptions, ListContainersOptions, ListImagesOptions, ListVolumesOptions, StatsOptions},
 };
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout};
@@ -34,6 +34,10 @@ const MEASURED: usize = 16;
 const AT_ONCE: usize = 8;
 /// Longest wait for the figures of one container.
 const FIGURES: Duration = Duration::from_secs(2);
+
+/// How often the sizes of volumes are counted, and at the soonest when there are others: Docker reads every file for it.
+const COUNTED: Duration = Duration::from_secs(900);
+const COUNTED_AGAIN: Duration = Duration::from_secs(30);
 
 /// How Docker is when it does not answer.
 pub(super) fn away(address: &str, problem: Problem) -> DockerStatus {
@@ -69,6 +73,19 @@ pub(super) struct Observer {
     running: Vec<(ContainerId, Option<InstanceId>)>,
     turn: usize,
     before: HashMap<ContainerId, Before>,
+    /// Since when those run that do: asked once for each start.
+    started: HashMap<ContainerId, Timestamp>,
+    sizes: Sizes,
+}
+
+/// Sizes of volumes as they were counted last.
+#[derive(Debug, Default)]
+struct Sizes {
+    of: HashMap<String, Bytes>,
+    /// The volumes that there are, and those that there were when they were counted.
+    names: BTreeSet<String>,
+    counted: BTreeSet<String>,
+    at: Option<Instant>,
 }
 
 /// Counters at the measurement before.
@@ -82,7 +99,40 @@ struct Before {
 
 impl Observer {
     pub(super) fn new(mark: String) -> Self {
-        Self { mark, out_of_memory: BTreeSet::new(), running: Vec::new(), turn: 0, before: HashMap::new() }
+        Self {
+            mark,
+            out_of_memory: BTreeSet::new(),
+            running: Vec::new(),
+            turn: 0,
+            before: HashMap::new(),
+            started: HashMap::new(),
+            sizes: Sizes::default(),
+        }
+    }
+
+    /// It may run since another time than before.
+    pub(super) fn forget_start(&mut self, id: &str) {
+        self.started.remove(&ContainerId(id.to_owned()));
+    }
+
+    /// Whether sizes of volumes are to be counted: there are others, or it was long ago. True once, then after its time.
+    pub(super) fn wants_sizes(&mut self) -> bool {
+        let sizes = &mut self.sizes;
+        let age = sizes.at.map(|at| at.elapsed());
+        let is_due = match age {
+            None => true,
+            Some(age) => age >= COUNTED || (age >= COUNTED_AGAIN && sizes.names != sizes.counted),
+        };
+        let wants = is_due && !sizes.names.is_empty();
+        if wants {
+            sizes.at = Some(Instant::now());
+            sizes.counted.clone_from(&sizes.names);
+        }
+        wants
+    }
+
+    pub(super) fn take_sizes(&mut self, sizes: HashMap<String, Bytes>) {
+        self.sizes.of = sizes;
     }
 
     pub(super) async fn all(&mut self, runtime: &DockerRuntime, docker: &Docker) -> Result<Observed, Problem> {
@@ -104,7 +154,8 @@ impl Observer {
             }
             container
         });
-        let containers: Vec<Container> = containers.collect();
+        let mut containers: Vec<Container> = containers.collect();
+        self.learn_starts(docker, &mut containers).await;
         let ours = containers.iter().filter_map(|seen| Some((seen.instance.clone()?, (seen.id.0.clone(), seen.state))));
         let ours = ours.collect();
         let running = containers.iter().filter(|container| container.state == ContainerState::Running);
@@ -112,8 +163,26 @@ impl Observer {
         let is_running: BTreeSet<&ContainerId> = self.running.iter().map(|(id, _)| id).collect();
         self.before.retain(|id, _| is_running.contains(id));
         let images = images.into_iter().map(|image| self.image(image, &used_images)).collect();
+        self.sizes.names = volumes.iter().map(|volume| volume.name.clone()).collect();
         let volumes = volumes.into_iter().map(|volume| self.volume(volume, &used_volumes)).collect();
         Ok(Observed { report: DockerReport::All { containers, images, volumes }, ours })
+    }
+
+    /// A list does not tell since when they run.
+    async fn learn_starts(&mut self, docker: &Docker, containers: &mut [Container]) {
+        let alive: BTreeSet<&ContainerId> = containers.iter().filter(|it| it.state.is_alive()).map(|it| &it.id).collect();
+        self.started.retain(|id, _| alive.contains(id));
+        let unknown: Vec<ContainerId> = alive.into_iter().filter(|id| !self.started.contains_key(id)).cloned().collect();
+        let asked = stream::iter(unknown).map(|id| async move {
+            let seen = docker.inspect_container(&id.0, None::<InspectContainerOptions>).await.ok()?;
+            let micros = seen::micros(&seen.state?.started_at?)?;
+            Some((id, Timestamp(micros / 1000)))
+        });
+        let learnt: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
+        self.started.extend(learnt.into_iter().flatten());
+        for container in containers {
+            container.started_at = self.started.get(&container.id).copied();
+        }
     }
 
     fn container(&self, seen: ContainerSummary) -> Container {
@@ -172,7 +241,7 @@ impl Observer {
         Volume {
             containers: used.get(&seen.name).copied().unwrap_or(0),
             driver: seen.driver,
-            size: seen.usage_data.and_then(|usage| u64::try_from(usage.size).ok()).map(Bytes),
+            size: self.sizes.of.get(&seen.name).copied(),
             created_at: seen.created_at.as_deref().and_then(seen::micros).map(|micros| Timestamp(micros / 1000)),
             name: seen.name,
             app,

@@ -26,6 +26,8 @@ use crate::{
     runtimes::sockets,
 };
 
+/// Where Docker itself listens in a container of a network.
+const RESOLVER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
 /// Instances that need not listen are ready after so long without an exit.
 const WORKER_RUNS: Duration = Duration::from_secs(1);
 /// An instance that listens elsewhere may still come to its port.
@@ -115,7 +117,8 @@ impl Waiting<'_> {
             return Ok(started.is_some_and(|at| at.age(clock::now()) >= WORKER_RUNS));
         }
         let pid = state.and_then(|state| state.pid).filter(|pid| *pid > 0).unwrap_or(0) as u32;
-        let listeners = if pid > 0 { sockets::listeners(pid) } else { Vec::new() };
+        let mut listeners = if pid > 0 { sockets::listeners(pid) } else { Vec::new() };
+        listeners.retain(|listener| listener.address.ip() != RESOLVER);
         let is_outside = |at: SocketAddr| at.ip().is_unspecified() || !at.ip().is_loopback();
         let inside = self.memory.inside;
         if listeners.iter().any(|listener| listener.address.port() == inside && is_outside(listener.address)) {

@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     DockerRuntime, Memory, labels, logs,
     observe::{self, Observed},
-    seen,
+    seen, usage,
 };
 use crate::{
     config::clock,
@@ -104,6 +104,7 @@ impl Watch {
         let options = EventsOptions { since: Some(decimal(since)), until: None, filters: Some(kinds()) };
         let mut events = std::pin::pin!(docker.events(Some(options)));
         let mut followers = Followers::default();
+        let mut counting = JoinSet::new();
         let every = self.runtime.settings.config.engine.sample_every.duration();
         let mut samples = interval(every);
         samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -140,7 +141,15 @@ impl Watch {
                         Err(problem) => return Ended::Away(problem),
                     }
                 }
+                Some(counted) = counting.join_next() => {
+                    self.observed.take_sizes(counted.unwrap_or_default());
+                    due.get_or_insert(Instant::now() + TOGETHER);
+                }
                 _ = samples.tick() => {
+                    if counting.is_empty() && self.observed.wants_sizes() {
+                        let (docker, address) = (docker.clone(), self.runtime.client.address().to_owned());
+                        counting.spawn(async move { usage::volumes(&docker, &address).await });
+                    }
                     for report in self.observed.sample(docker).await {
                         if !self.tell(report).await {
                             return Ended::Unread;
@@ -163,6 +172,11 @@ impl Watch {
         // Health checks run programs inside all the time; only what they find is of interest.
         if action.starts_with("exec_") || matches!(action, "top" | "attach" | "resize" | "archive-path" | "extract-to-dir") {
             return false;
+        }
+        if action == "start"
+            && let Some(id) = event.actor.as_ref().and_then(|actor| actor.id.as_deref())
+        {
+            self.observed.forget_start(id);
         }
         let attributes = event.actor.as_ref().and_then(|actor| actor.attributes.as_ref());
         let attribute = |name: &str| attributes.and_then(|all| all.get(name));

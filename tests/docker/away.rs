@@ -1,0 +1,123 @@
+//! Docker goes away in the middle of a deployment, and comes back.
+
+use std::process::Command;
+
+use crate::{
+    engine_support::{
+        engine::Engine,
+        http,
+        wait::{seconds, until, until_some},
+    },
+    support::{BUSYBOX, docker},
+};
+
+/// A Docker engine of one test's own, which may be killed.
+struct Own {
+    folder: tempfile::TempDir,
+    flags: Vec<&'static str>,
+}
+
+impl Own {
+    fn start(flags: &[&'static str]) -> Self {
+        // Sockets lie below it: its path is short.
+        let folder = tempfile::Builder::new().prefix("pho").tempdir_in("/tmp").expect("a folder");
+        let own = Self { folder, flags: flags.to_vec() };
+        own.run("start");
+        own
+    }
+
+    fn run(&self, deed: &str) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/dockerd");
+        let mut command = Command::new(script);
+        command.arg(deed).arg(self.folder.path());
+        if deed == "start" {
+            command.args(&self.flags);
+        }
+        let ran = command.output().expect("the script runs");
+        assert!(ran.status.success(), "dockerd {deed}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    fn address(&self) -> String {
+        format!("unix://{}/docker.sock", self.folder.path().display())
+    }
+
+    /// Builds an image of busybox; its own engine has no other.
+    fn image(&self, tag: &str, command: &str) {
+        let change = format!("CMD [\"sh\",\"-c\",\"{command}\"]");
+        let address = self.address();
+        let ask = |arguments: &[&str]| {
+            let ran = Command::new("docker").args(["-H", &address]).args(arguments).output().expect("the docker command");
+            assert!(ran.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+            String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+        };
+        let made = ask(&["create", BUSYBOX, "true"]);
+        ask(&["commit", "-c", &change, "-c", "EXPOSE 80", &made, tag]);
+        ask(&["rm", &made]);
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.run("stop");
+    }
+}
+
+#[test]
+fn a_deploy_goes_on_after_docker_was_killed_and_started_again() {
+    killed_while_staging(&[]);
+}
+
+#[test]
+fn a_deploy_goes_on_over_a_docker_whose_containers_outlive_it() {
+    killed_while_staging(&["--live-restore"]);
+}
+
+/// The end is live or stated, with cause and next step, and the app serves.
+fn killed_while_staging(flags: &[&'static str]) {
+    if docker().is_none() {
+        return;
+    }
+    let own = Own::start(flags);
+    let serve = |text: &str, first: &str| format!("{first}echo {text} >/www/index.html; exec httpd -f -p 80 -h /www");
+    own.image("pilothouse-test/away:v1", &serve("one", ""));
+    own.image("pilothouse-test/away:v2", &serve("two", "sleep 4; "));
+    let address = own.address();
+    let engine = Engine::with(&[("DOCKER_HOST", &address)]);
+    let deploy = |tag: &str| {
+        [
+            "--json".to_owned(),
+            "deploy".into(),
+            "--image".into(),
+            format!("pilothouse-test/away:{tag}"),
+            "--name".into(),
+            "shop".into(),
+        ]
+    };
+    let begin = |tag: &str| engine.begin(&deploy(tag).each_ref().map(String::as_str));
+    engine.live(begin("v1").end());
+    let url = engine.url("shop");
+    let second = begin("v2");
+    let staged = || {
+        let fleet = engine.snapshot();
+        let all = fleet["instances"].as_object().cloned().unwrap_or_default();
+        all.values().any(|one| one["release"] == 2 && one["pid"].as_u64().is_some_and(|pid| pid > 0)).then_some(())
+    };
+    until_some("the second release is being staged", seconds(30), staged, || engine.engine_output());
+    own.run("kill");
+    until("the engine notices", seconds(20), || engine.snapshot()["docker"]["up"] == false);
+    own.run("start");
+    let ended = second.end();
+    let document = ended.document();
+    let serves = || http::get(&url).ok().filter(|answer| answer.status == 200).map(|answer| answer.body.trim().to_owned());
+    let text = until_some("it serves", seconds(40), serves, || engine.engine_output());
+    if ended.code == Some(0) {
+        assert_eq!((document["state"].as_str(), text.as_str()), (Some("live"), "two"), "{ended}");
+    } else {
+        engine.not_live(ended, "reverted");
+        assert_eq!(text, "one");
+    }
+    // Both ways every next deployment is as any other.
+    engine.live(begin("v2").end());
+    assert_eq!(serves().as_deref(), Some("two"));
+    engine.json(&["--yes", "remove", "shop"]);
+}
