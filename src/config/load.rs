@@ -296,6 +296,19 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_written_as_a_table_or_as_text() {
+        let text = "[edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }, \"b.pem:b.key\"]\n";
+        let read = parse(text, "config.toml").unwrap().edge.certificates;
+        let written: Vec<String> = read.into_iter().map(Into::into).collect();
+        assert_eq!(written, ["a.pem:a.key", "b.pem:b.key"]);
+        let refused = parse("[edge]\ncertificates = [{ cert = \"a.pem\" }]\n", "config.toml").unwrap_err();
+        assert_eq!(
+            (refused.what.as_str(), refused.at.as_deref()),
+            ("`key` is missing", Some("config.toml:2 edge.certificates[0]"))
+        );
+    }
+
+    #[test]
     fn the_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");

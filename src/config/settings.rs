@@ -31,7 +31,6 @@ pub struct EdgeSettings {
     pub https: Vec<SocketAddr>,
     /// PEM files of certificates, each `{ cert = "FILE", key = "FILE" }` or `"CERT:KEY"`; chosen by name, the first one for
     /// other names. Changed files are read within a second.
-    #[schemars(with = "Vec<String>")]
     pub certificates: Vec<CertificateFiles>,
     /// Plain HTTP leads to HTTPS (308) where a certificate is for the host. Default `false`.
     pub redirect: bool,
@@ -86,6 +85,24 @@ pub struct CertificateFiles {
 enum FilesWritten {
     Text(String),
     Table { cert: PathBuf, key: PathBuf },
+}
+
+impl schemars::JsonSchema for CertificateFiles {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CertificateFiles".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["string", "object"],
+            "properties": { "cert": { "type": "string" }, "key": { "type": "string" } },
+            "required": ["cert", "key"],
+        })
+    }
 }
 
 impl TryFrom<FilesWritten> for CertificateFiles {
