@@ -175,13 +175,17 @@ fn is_git_url(named: &str) -> bool {
 }
 
 fn runtime(word: &str) -> Result<Runtime, Problem> {
-    serde_json::from_value(serde_json::Value::String(word.to_owned()))
-        .map_err(|_| Problem::user(format!("there is no runtime `{word}`")).hint("there are `process` and `docker`"))
+    one_of("runtime", word, "there are `process` and `docker`")
 }
 
 fn strategy(word: &str) -> Result<Strategy, Problem> {
+    one_of("strategy", word, "there are `rolling` and `recreate`")
+}
+
+/// Reads a word as the manifest does.
+fn one_of<T: serde::de::DeserializeOwned>(kind: &str, word: &str, known: &str) -> Result<T, Problem> {
     serde_json::from_value(serde_json::Value::String(word.to_owned()))
-        .map_err(|_| Problem::user(format!("there is no strategy `{word}`")).hint("there are `rolling` and `recreate`"))
+        .map_err(|_| Problem::user(format!("there is no {kind} `{word}`")).hint(known))
 }
 
 async fn show_plan(context: &Context<'_>, request: DeployRequest) -> Result<Ended, Problem> {

@@ -118,15 +118,20 @@ impl DockerRuntime {
     }
 
     async fn inspect(&self, docker: &Docker, name: &str) -> Result<Option<ContainerInspectResponse>, Problem> {
-        match docker.inspect_container(name, None::<InspectContainerOptions>).await {
-            Ok(seen) => Ok(Some(seen)),
-            Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(self.problem("look at a container", error)),
-        }
+        self.if_found("look at a container", docker.inspect_container(name, None::<InspectContainerOptions>).await)
     }
 
     fn problem(&self, deed: &str, error: Error) -> Problem {
         self.client.problem(deed, error)
+    }
+
+    /// What Docker answered; absent when it has no such thing.
+    fn if_found<T>(&self, deed: &str, answer: Result<T, Error>) -> Result<Option<T>, Problem> {
+        match answer {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(self.problem(deed, error)),
+        }
     }
 
     /// What runs under the instance's name, when it is its own and lives with this spec; what has ended is cleared away.

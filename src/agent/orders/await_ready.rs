@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::patience::patiently;
+use super::patience::{is_passing, patiently};
 use crate::{
     model::{
         ids::InstanceId,
@@ -21,9 +21,11 @@ pub async fn await_ready(
     within: Millis,
     cancel: &CancellationToken,
 ) -> Outcome {
+    // A cancel ends the whole wait, not only the one between two tries.
+    let none = CancellationToken::new();
     tokio::select! {
         () = cancel.cancelled() => Outcome::Failed(Problem::conflict(format!("waiting for {instance} was cancelled"))),
-        answer = patiently(|| runtime.await_ready(instance, listens, within)) => match answer {
+        answer = patiently(|| runtime.await_ready(instance, listens, within), is_passing, &none) => match answer {
             Ok(()) => Outcome::Done(Done::Awaited),
             Err(error) => error.into(),
         },

@@ -1,11 +1,10 @@
 //! Images: pulled as the source of a release, and for processes that name their own.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs};
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{artefact, disk, fetch::ended};
+use super::{artefact, disk, fetch::ended, patience::patiently};
 use crate::{
     agent::Tools,
     model::{
@@ -17,9 +16,6 @@ use crate::{
         source::Survey,
     },
 };
-
-/// How long a Docker that went away is waited for; the order may be sent again.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Looks at an image without bringing it here.
 pub(super) async fn survey(tools: &Tools, reference: &str, cancel: &CancellationToken) -> Outcome {
@@ -69,16 +65,15 @@ async fn bring(
     process: Option<&str>,
     progress: &(dyn Fn(String) + Send + Sync),
 ) -> Result<ImageFacts, Problem> {
-    let begun = Instant::now();
-    loop {
-        match tools.docker.bring(reference, app, release, process, progress).await {
-            Err(problem) if tools.docker.client().is_away(&problem) && begun.elapsed() < PATIENCE => {
-                progress(format!("waits: {}", problem.what));
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            brought => return brought,
+    let attempt = || tools.docker.bring(reference, app, release, process, progress);
+    let awaits = |problem: &Problem| {
+        let is_away = tools.docker.client().is_away(problem);
+        if is_away {
+            progress(format!("waits: {}", problem.what));
         }
-    }
+        is_away
+    };
+    patiently(attempt, awaits, &CancellationToken::new()).await
 }
 
 fn survey_of(facts: ImageFacts) -> Survey {

@@ -1,12 +1,8 @@
 //! Starting an instance.
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    edge,
-    patience::{PATIENCE, PAUSE},
-};
+use super::{edge, patience::patiently};
 use crate::{
     agent::Tools,
     model::{
@@ -26,25 +22,21 @@ pub async fn start(
     progress: impl Fn(String) + Send + Sync + 'static,
     cancel: &CancellationToken,
 ) -> Outcome {
-    let begun = Instant::now();
-    while !cancel.is_cancelled() {
-        let started = match with_peers(tools, spec).await {
-            Ok(spec) => tools.runtime.start(&spec).await,
-            Err(problem) => Err(problem.into()),
-        };
-        match started {
-            Ok(started) => return Outcome::Done(Done::Started { address: started.address, pid: started.pid }),
-            Err(RuntimeError::Transient(problem)) if spec.runtime == Kind::Docker && begun.elapsed() < PATIENCE => {
-                progress(format!("waits: {}", problem.what));
-                tokio::select! {
-                    () = tokio::time::sleep(PAUSE) => {}
-                    () = cancel.cancelled() => return Outcome::Transient(problem),
-                }
-            }
-            Err(error) => return error.into(),
-        }
+    if cancel.is_cancelled() {
+        return Outcome::Failed(Problem::conflict(format!("the start of {} was cancelled", spec.id)));
     }
-    Outcome::Failed(Problem::conflict(format!("the start of {} was cancelled", spec.id)))
+    let attempt = || async { tools.runtime.start(&with_peers(tools, spec).await?).await };
+    let awaits = |error: &RuntimeError| match error {
+        RuntimeError::Transient(problem) if spec.runtime == Kind::Docker => {
+            progress(format!("waits: {}", problem.what));
+            true
+        }
+        _ => false,
+    };
+    match patiently(attempt, awaits, cancel).await {
+        Ok(started) => Outcome::Done(Done::Started { address: started.address, pid: started.pid }),
+        Err(error) => error.into(),
+    }
 }
 
 /// The instance with the other apps as it reaches them: a container by the edge's listener at the gateway of its network.

@@ -4,6 +4,7 @@ mod halt;
 mod intent;
 mod lost;
 mod outcome;
+mod planned;
 mod undo;
 mod watched;
 
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{fleet::Hub, journal::Mark, supervisor::Supervisor},
     Controller, Next,
-    commands::watch::{Wanted, watch_blobs},
+    commands::watch::watch_blobs,
     orders::{Interrupts, Orders},
 };
 use crate::{
@@ -33,7 +34,7 @@ use crate::{
     model::{
         change::Change,
         deployment::{Aim, Deployment, Phase},
-        fleet::{Fleet, Level, Release},
+        fleet::{Fleet, Level},
         ids::{AppId, DeploymentId, InstanceId},
         instance::{Health, Instance, InstanceState},
         order::{Done, Outcome, Work},
@@ -271,10 +272,11 @@ impl Deployments {
         self.hub
             .revise(move |fleet| {
                 let known = seen.iter().filter_map(|id| fleet.instances.get(id));
-                let changed = known.map(|known| {
+                let changed = known.filter_map(|known| {
                     let state = if known.state == InstanceState::Starting { InstanceState::Running } else { known.state };
                     let health = if is_proved { Health::Passing } else { known.health };
-                    Change::Instance(Instance { state, health, ..known.clone() })
+                    let is_news = (state, health) != (known.state, known.health);
+                    is_news.then(|| Change::Instance(Instance { state, health, ..known.clone() }))
                 });
                 changed.collect()
             })
@@ -321,61 +323,6 @@ impl Deployments {
             _ => {}
         }
         Ok(work)
-    }
-
-    /// What an outcome means for the release: a fetch becomes a plan.
-    async fn resolve(&self, id: DeploymentId, outcome: Outcome) -> outcome::Resolved {
-        match outcome {
-            Outcome::Done(Done::Fetched(survey)) => {
-                let Ok((deployment, _)) = self.seen(id).await else {
-                    return outcome::Resolved::Failed(Problem::internal("gone"));
-                };
-                match self.planned(&deployment, &survey).await {
-                    Ok((plan, release)) => outcome::Resolved::Planned(Box::new(plan), Box::new(release)),
-                    Err(problem) => outcome::Resolved::Failed(problem),
-                }
-            }
-            Outcome::Done(done) => outcome::Resolved::Done(done),
-            Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem) => {
-                outcome::Resolved::Failed(problem)
-            }
-        }
-    }
-
-    async fn planned(
-        &self,
-        deployment: &Deployment,
-        survey: &crate::model::source::Survey,
-    ) -> Result<(crate::model::plan::Plan, Release), Problem> {
-        let mut request = deployment.request.clone().ok_or_else(|| Problem::internal("a deployment without a source"))?;
-        request.overrides.env = self.hub.blobs().env(request_blob(&deployment.key)).await?;
-        let (app, release) = (deployment.app.clone(), deployment.release);
-        let made =
-            super::commands::make_plan(&self.hub, self.placer.as_ref(), &self.bases, &app, release, &request, survey).await;
-        let wanted = match &made {
-            Ok(made) => made.watch.clone().map_or(Wanted::Nothing, Wanted::Branch),
-            Err(_) => Wanted::Unknown,
-        };
-        self.note_commit(deployment, survey, wanted).await?;
-        let made = made?;
-        self.hub.blobs().put_env(env_blob(&app, release), &made.env).await?;
-        self.hub.secrets().keep(&app, release, &made.plan.blueprint.secrets, &made.secrets).await?;
-        let release = Release {
-            app,
-            id: release,
-            version: survey.version(),
-            commit: survey.commit.clone(),
-            subject: survey.subject.clone(),
-            source: request.source,
-            created_at: clock::now(),
-            actor: deployment.actor.clone(),
-            deployment: deployment.id,
-            artefact: None,
-            blueprint: made.plan.blueprint.clone(),
-            proved_at: None,
-            started: 0,
-        };
-        Ok((made.plan, release))
     }
 }
 

@@ -111,11 +111,7 @@ impl DockerRuntime {
     }
 
     async fn local(&self, docker: &Docker, reference: &str) -> Result<Option<ImageInspect>, Problem> {
-        match docker.inspect_image(reference).await {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(self.problem("look at an image", error)),
-        }
+        self.if_found("look at an image", docker.inspect_image(reference).await)
     }
 
     async fn pull(

@@ -60,11 +60,7 @@ impl DockerRuntime {
     }
 
     async fn network(&self, docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, Problem> {
-        match docker.inspect_network(name, None::<InspectNetworkOptions>).await {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if is_not_found(&error) => Ok(None),
-            Err(error) => Err(self.problem("look at a network", error)),
-        }
+        self.if_found("look at a network", docker.inspect_network(name, None::<InspectNetworkOptions>).await)
     }
 
     async fn make_network(
