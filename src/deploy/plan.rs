@@ -94,6 +94,17 @@ pub fn check_commands(blueprint: &Blueprint, secrets: &Env) -> Result<(), Proble
     Ok(())
 }
 
+/// Refuses a request whose commands hold a value that is known to be secret; `known` masks all of them.
+pub fn check_request(overrides: &Overrides, known: &Masker) -> Result<(), Problem> {
+    let commands = [("--install", &overrides.install), ("--build", &overrides.build), ("--start", &overrides.start)];
+    match commands.iter().find(|(_, command)| command.as_ref().is_some_and(|command| known.is_in(command))) {
+        Some((flag, _)) => Err(Problem::user("the command holds the value of a secret itself")
+            .at(*flag)
+            .hint("give it by reference, --secret NAME=store:…, and write $NAME in its place: the shell puts the value in")),
+        None => Ok(()),
+    }
+}
+
 /// The plan of a deployment.
 pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
     let mut blueprint = blueprint(asked, &fleet.edge.domain)?;

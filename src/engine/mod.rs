@@ -99,7 +99,15 @@ pub async fn run(
     let readable = secrets.begin().await;
     let (hub, owner) = fleet::hub(journal, known, secrets);
     let supervisor = Supervisor::new(hub.clone(), CancellationToken::new());
-    supervisor.start(owner);
+    // What ends still asks the fleet: its owner ends last.
+    let last = Supervisor::new(hub.clone(), CancellationToken::new());
+    let fleet_ends = last.stop().clone();
+    last.start(async move {
+        tokio::select! {
+            () = owner => {}
+            () = fleet_ends.cancelled() => {}
+        }
+    });
     let stop = supervisor.stop().clone();
     supervisor.start(async move {
         tokio::select! {
@@ -148,8 +156,11 @@ pub async fn run(
         controllers.end(ENDING).await;
         end_everything(&hub, &orders).await;
     }
+    // The watch over an idle engine ends with the last who could hear it.
+    drop(ends);
     serving.cancel();
     supervisor.end(ENDING).await;
+    last.end(ENDING).await;
     let _ = std::fs::remove_file(&socket);
     Ok(())
 }

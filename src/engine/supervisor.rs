@@ -128,7 +128,9 @@ impl Supervisor {
     pub async fn end(&self, limit: Duration) {
         self.stop.cancel();
         self.tracker.close();
-        let _ = tokio::time::timeout(limit, self.tracker.wait()).await;
+        if tokio::time::timeout(limit, self.tracker.wait()).await.is_err() {
+            tracing::warn!(left = self.tracker.len(), "tasks did not end within {}", Millis::from(limit));
+        }
     }
 
     /// A row of the board, not yet shown.

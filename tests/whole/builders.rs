@@ -25,7 +25,7 @@ fn locked(folder: &std::path::Path, argv: &[&str]) {
     let _ = fs::remove_dir_all(folder.join("node_modules"));
 }
 
-/// Deploys twice; the second build finds the first one's downloads.
+/// Deploys twice; the second build finds the first one's downloads, which lie in the app's cache.
 fn serves(engine: &Engine, name: &str, folder: &std::path::Path, body: &str) {
     for release in 1..=2 {
         let document = engine.live(engine.json(&["deploy", folder.to_str().expect("text"), "--name", name]));
@@ -48,6 +48,9 @@ fn node(manager: &str, lock: &[&str]) {
     let folder = folder(&engine, manager, &[("package.json", package), ("build.js", build), ("server.js", server)]);
     locked(&folder, lock);
     serves(&engine, manager, &folder, "is 5 a number: true");
+    let cache = engine.state().join("cache").join(manager).join(manager);
+    let kept = fs::read_dir(&cache).map_or(0, Iterator::count);
+    assert!(kept > 0, "downloads lie in {}", cache.display());
 }
 
 #[test]

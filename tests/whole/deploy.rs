@@ -320,6 +320,8 @@ fn an_engine_starts_in_the_background_and_tells_of_itself() {
     let url = engine.url("shop");
     let stopped = engine.json(&["engine", "stop"]);
     assert_eq!(stopped.code, Some(0), "{stopped}");
+    let log = std::fs::read_to_string(engine.state().join("engine.log")).expect("the engine's log");
+    assert!(log.contains("the engine ends") && !log.contains("did not end within"), "nothing was waited for in vain: {log}");
     assert_eq!(http::get(&url).expect("the edge answers without the engine").status, 200);
     // A command starts the engine that it needs.
     assert_eq!(engine.version("shop"), "v1");

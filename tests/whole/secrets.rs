@@ -199,6 +199,23 @@ fn what_is_missing_or_too_short_is_refused_with_the_next_step() {
 }
 
 #[test]
+fn a_command_that_holds_a_known_value_is_refused_before_anything_is_recorded() {
+    let engine = Engine::start();
+    set(&engine, "shop-db", VALUE);
+    let app = App::sample(engine.home(), "shop").write();
+    for flag in ["--install", "--build", "--start"] {
+        for more in [&[][..], &["--plan"], &["--name", "shop"]] {
+            let held = engine.cli(&[&["deploy", app.path(), flag, &format!("connect '{VALUE}'")], more].concat());
+            let text = held.text();
+            assert!(held.code == Some(1) && text.contains(flag) && text.contains("--secret NAME=store:"), "{held}");
+            is_nowhere(&engine, VALUE, &[&held]);
+        }
+    }
+    let fleet = engine.snapshot();
+    assert_eq!((&fleet["apps"], &fleet["deployments"]), (&serde_json::json!({}), &serde_json::json!({})), "{fleet:#}");
+}
+
+#[test]
 fn a_used_secret_is_removed_only_when_that_is_said() {
     let engine = Engine::start();
     set(&engine, "shop-db", VALUE);

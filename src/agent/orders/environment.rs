@@ -96,6 +96,11 @@ pub(super) fn environment(host: &BTreeMap<String, String>, folders: &Folders<'_>
             set(name, file.display().to_string());
         }
     }
+    // Where rustup keeps its compilers, unless it was told another place.
+    let compilers = home.map(|home| home.join(".rustup")).filter(|folder| folder.is_dir());
+    if let Some(folder) = compilers.filter(|_| !host.contains_key("RUSTUP_HOME")) {
+        set("RUSTUP_HOME", folder.display().to_string());
+    }
     set("LANG", "C.UTF-8".to_owned());
     set("CI", "1".to_owned());
     // Nothing asks, nothing phones home, nothing looks for newer versions of itself.
@@ -139,7 +144,10 @@ pub(super) fn environment(host: &BTreeMap<String, String>, folders: &Folders<'_>
         set(name, folders.cache.join(folder).display().to_string());
     }
     if folders.tree.join("pnpm-lock.yaml").is_file() {
-        set("npm_config_store_dir", folders.cache.join("pnpm").display().to_string());
+        let store = folders.cache.join("pnpm").display().to_string();
+        set("npm_config_store_dir", store.clone());
+        // From version 12 on pnpm reads no setting under npm's name.
+        set("PNPM_CONFIG_STORE_DIR", store);
     }
     if is_install {
         env.remove("NODE_ENV");
@@ -179,6 +187,15 @@ mod tests {
         assert!(!seen(&host(&[]), &own, true).contains_key("NODE_ENV"));
         let built = seen(&host(&[]), &own, false);
         assert_eq!((built["NODE_ENV"].as_str(), built["API"].as_str(), built["HOME"].as_str()), ("production", "x", "/s/home"));
+    }
+
+    #[test]
+    fn the_users_compilers_are_found() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".rustup")).unwrap();
+        let at = home.path().display().to_string();
+        assert_eq!(seen(&host(&[("HOME", &at)]), &[], false)["RUSTUP_HOME"], format!("{at}/.rustup"));
+        assert_eq!(seen(&host(&[("HOME", &at), ("RUSTUP_HOME", "/x")]), &[], false)["RUSTUP_HOME"], "/x");
     }
 
     #[test]

@@ -152,6 +152,7 @@ impl Commands {
 
     async fn plan(&self, mut wanted: DeployRequest) -> Result<Answer, Problem> {
         Watch::settle(&mut wanted)?;
+        deploy::plan::check_request(&wanted.overrides, &self.hub.secrets().known().masker())?;
         let survey = self.survey(&wanted.source).await?;
         let app = Self::name(&wanted, &survey)?;
         let of = app.clone();
@@ -162,6 +163,8 @@ impl Commands {
 
     async fn deploy(&self, who: Who, mut wanted: DeployRequest) -> Result<Answer, Problem> {
         Watch::settle(&mut wanted)?;
+        // Before anything of it is recorded.
+        deploy::plan::check_request(&wanted.overrides, &self.hub.secrets().known().masker())?;
         // With a name, or an image, there is nothing to look at before the fetch.
         let app = match (&wanted.overrides.name, &wanted.source) {
             (Some(name), _) => name.clone(),
