@@ -181,8 +181,8 @@ fn check_routes(manifest: &Manifest, places: &Places) -> Result<(), Problem> {
                 .at(place(field))
                 .hint("leave one of them"));
         }
-        // `web` may be detected; any other process must be written down.
-        if route.process != "web" && !manifest.process.contains_key(&route.process) {
+        // `web` may be detected. Without any process here all are: by the Compose file, the Procfile or the framework.
+        if !manifest.process.is_empty() && route.process != "web" && !manifest.process.contains_key(&route.process) {
             let known = manifest.process.keys().map(String::as_str).chain(["web"]);
             let next = match nearest(&route.process, known) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -323,14 +323,21 @@ fn routes(asked: &Asked<'_>, processes: &[ProcessPlan], has_output: bool, domain
         return Ok(names.map(route).collect());
     }
     let mut routes = Vec::new();
-    for route in &asked.manifest.route {
+    for (index, route) in asked.manifest.route.iter().enumerate() {
         let known = processes.iter().any(|process| process.name == route.process) || (has_output && route.process == "web");
         if !known {
+            let names = processes.iter().map(|process| format!("`{}`", process.name)).collect::<Vec<_>>().join(", ");
+            let next = if names.is_empty() {
+                "leave `process` out: the files are `web`".to_owned()
+            } else {
+                format!("there is {names}")
+            };
             return Err(Problem::user(format!(
                 "the route {} leads to process `{}`, which there is not",
                 route.host, route.process
             ))
-            .at("pilothouse.toml route.process"));
+            .at(format!("pilothouse.toml route[{index}].process"))
+            .hint(next));
         }
         let path = route.path.as_deref().unwrap_or_default();
         let at = Match::below(route.host.to_ascii_lowercase(), path, route.strip);

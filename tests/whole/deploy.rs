@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{
-    app::App,
+    app::{App, binary},
     engine::Engine,
     git::Repository,
     http,
@@ -33,6 +33,40 @@ fn a_folder_becomes_a_proved_url() {
     let apps = engine.json(&["apps"]).document();
     assert_eq!(apps[0]["app"], "shop", "{apps:#}");
     engine.has_no_scratch();
+}
+
+#[test]
+fn a_route_leads_to_a_process_that_another_file_names() {
+    let engine = Engine::start();
+    let sample = |version: &str| format!("SAMPLE_VERSION={version} exec {} sample", binary().display());
+    let routes = |process: &str| {
+        format!(
+            "name = \"shop\"\n[[route]]\nhost = \"shop.localhost\"\n[[route]]\nhost = \"shop.localhost\"\npath = \"/api\"\nstrip = true\nprocess = \"{process}\"\n"
+        )
+    };
+    let folder = engine.home().join("shop");
+    fs::create_dir_all(&folder).expect("a folder");
+    let write = |file: &str, text: &str| fs::write(folder.join(file), text).expect("a file");
+    write("Procfile", &format!("web: {}\napi: {}\n", sample("page"), sample("api")));
+    write("pilothouse.toml", &routes("api"));
+    let path = folder.to_str().expect("text");
+    engine.live(engine.json(&["deploy", path]));
+    assert_eq!(engine.version("shop"), "page");
+    assert_eq!(engine.get("shop", "/api/version").json()["version"], "api");
+    write("pilothouse.toml", &routes("apy"));
+    let refused = engine.json(&["deploy", path]);
+    assert!(refused.code == Some(1) && refused.text().contains("route[1].process"), "{refused}");
+    assert!(refused.text().contains("there is `api`, `web`"), "the next step is told: {refused}");
+    // Services of a Compose file are processes as well.
+    fs::remove_file(folder.join("Procfile")).expect("it is there");
+    fs::create_dir_all(folder.join("api")).expect("a folder");
+    write("api/Dockerfile", "FROM shop:1\n");
+    write("compose.yaml", "services:\n  web: {image: 'shop:1', ports: ['80:80']}\n  api: {build: api, ports: ['81:81']}\n");
+    write("pilothouse.toml", &routes("api"));
+    let plan = engine.json(&["deploy", path, "--plan"]);
+    assert_eq!(plan.code, Some(0), "{plan}");
+    let planned = plan.document()["blueprint"]["routes"].clone();
+    assert_eq!((&planned[0]["process"], &planned[1]["process"]), (&"web".into(), &"api".into()), "{plan}");
 }
 
 #[test]
