@@ -19,11 +19,12 @@ const LARGEST_LOG: u64 = 8 << 20;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    match arguments.get(1).map(String::as_str) {
+    let word = |at: usize| arguments.get(at).map(String::as_str);
+    match (word(1), word(2)) {
         // Roles that Pilothouse starts itself, each with its folder; hidden from the help.
-        Some("keep") => pilothouse::keep::run(&arguments[2..]),
-        Some("edge") => pilothouse::edge::role(&arguments[2..]),
-        Some("sample") => cli::sample::main(&arguments[2..]),
+        (Some("keep"), _) => pilothouse::keep::run(&arguments[2..]),
+        (Some("edge"), Some("run")) => pilothouse::edge::role(&arguments[3..]),
+        (Some("sample"), _) => cli::sample::main(&arguments[2..]),
         _ => cli::main(std::env::args_os(), roles()),
     }
 }

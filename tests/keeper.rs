@@ -57,6 +57,15 @@ async fn a_program_that_ends_is_started_again_after_growing_pauses() {
 }
 
 #[tokio::test]
+async fn a_program_that_says_that_it_is_not_needed_is_started_again_only_after_a_failure() {
+    let world = World::new();
+    let spec = world.spec("test -e been && exit 0; touch been; exit 1");
+    world.launch("one", &Spec { restart: Restart::OnFailure, ..spec }).await;
+    let state = keepers::await_exit(&world.settings, "one").await.unwrap();
+    assert_eq!((state.state, state.restarts, state.last_exit.unwrap().code), (InstanceState::Stopped, 1, Some(0)));
+}
+
+#[tokio::test]
 async fn the_whole_tree_ends_also_what_left_its_session_and_what_ignores_the_request() {
     let world = World::new();
     let command =

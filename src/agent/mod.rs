@@ -1,5 +1,6 @@
 //! The agent: executes orders on its host and reports what is there. It makes no choices.
 
+pub mod edges;
 pub mod orders;
 mod watch;
 
@@ -34,8 +35,8 @@ pub struct Tools {
     pub runtime: Arc<dyn Runtime>,
     pub docker: DockerRuntime,
     pub edge: EdgeClient,
-    /// Held while the edge is looked after: one at a time starts it.
-    pub tending: Arc<tokio::sync::Mutex<()>>,
+    /// See `edges::Turn`.
+    pub tending: Arc<tokio::sync::Mutex<edges::NotReplaced>>,
     pub reports: mpsc::Sender<Report>,
     /// Shared by starts at work; a stop waits for those that began before it, so that it ends what they began.
     pub starting: Arc<tokio::sync::RwLock<()>>,

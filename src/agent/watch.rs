@@ -2,7 +2,7 @@
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::Tools;
+use super::{Tools, edges};
 use crate::{
     config::clock,
     hosts::{local, tools as programs},
@@ -49,15 +49,16 @@ async fn sample(tools: &Tools) {
     }
 }
 
-/// Sees to it that an edge runs, and tells how it is.
+/// Sees to it that an edge of this program with the settings of now runs, and tells how it is.
 pub(super) async fn edge(tools: Tools) {
     let every = tools.settings.config.engine.sample_every.duration();
     let mut ticks = interval_at(Instant::now(), every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = EdgeStatus::default();
+    let mut is_of_now = false;
     loop {
         ticks.tick().await;
-        known = match super::orders::edge::tended(&tools).await {
+        known = match edges::tended(&tools).await {
             Ok(status) => EdgeStatus { up: true, ..status },
             Err(problem) => {
                 tracing::error!(%problem, "the edge does not answer");
@@ -66,6 +67,13 @@ pub(super) async fn edge(tools: Tools) {
         };
         if tools.reports.send(Report::Edge(known.clone())).await.is_err() {
             return;
+        }
+        if known.up && !is_of_now {
+            // Once: what is wrong is told by its status, until somebody has it replaced.
+            is_of_now = true;
+            if let Err(problem) = edges::replace_when_changed(&tools).await {
+                tracing::error!(%problem, "the edge was to be replaced, since its version or its settings changed");
+            }
         }
         if known.up
             && let Ok(mut counters) = tools.edge.counters().await

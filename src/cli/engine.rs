@@ -66,6 +66,9 @@ struct Edge {
     internal: Option<String>,
     up: bool,
     pid: Option<u32>,
+    version: Option<String>,
+    /// What is wrong with it, such as with its certificates.
+    troubles: Vec<Problem>,
 }
 
 impl Document {
@@ -82,6 +85,8 @@ impl Document {
                 internal: status.edge.internal.map(|address| address.to_string()),
                 up: status.edge.up,
                 pid: Some(status.edge.pid).filter(|pid| *pid != 0),
+                version: Some(status.edge.version).filter(|version| !version.is_empty()),
+                troubles: status.edge.troubles,
             },
             uptime_s: Some(status.uptime_s),
             degraded: status.engine.degraded,
@@ -174,9 +179,7 @@ fn show(context: &Context<'_>, document: Document) {
     let listeners: Vec<String> = document.edge.http.iter().cloned().chain(secure).collect();
     let edge = if document.edge.up { listeners.join(", ") } else { "not up".to_owned() };
     output.line(&format!("{}{edge}", label("edge")));
-    if let Some(problem) = &document.degraded {
-        output.explain(problem);
-    }
+    document.edge.troubles.iter().chain(&document.degraded).for_each(|problem| output.explain(problem));
 }
 
 /// Ends the engine and returns once it is gone; false when none ran.

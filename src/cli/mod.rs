@@ -11,6 +11,7 @@ pub mod demo;
 pub mod deploy;
 pub mod detect;
 pub mod doctor;
+pub mod edge;
 pub mod engine;
 pub mod follow;
 pub mod init;
@@ -192,6 +193,8 @@ enum Client {
     Watch(watch::Watch),
     /// Keep values that apps are given and that nothing shows
     Secret(secret::Secret),
+    /// Replace the public proxy without closing its ports
+    Edge(edge::Edge),
     /// Work under way and the engine's own tasks
     Tasks(tasks::Tasks),
     /// What this machine offers, and how to mend what is missing
@@ -307,6 +310,7 @@ impl Client {
             Self::Prune(word) => word.run(context).await,
             Self::Watch(word) => word.run(context).await,
             Self::Secret(word) => word.run(context).await,
+            Self::Edge(word) => word.run(context).await,
             Self::Tasks(word) => word.run(context).await,
             Self::Doctor(word) => word.run(context).await,
         }

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::model::ids::{AppId, DeploymentId, ReleaseId};
+use crate::model::{
+    edge::Slot,
+    ids::{AppId, DeploymentId, ReleaseId},
+};
 
 /// The folder of one engine. Two engines with two folders do not touch each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +48,19 @@ impl StateDir {
         self.sockets.join("engine.sock")
     }
 
+    /// Leads to the door of the edge that serves.
     pub fn edge_socket(&self) -> PathBuf {
         self.sockets.join("edge.sock")
+    }
+
+    /// The door of one edge.
+    pub fn edge_door(&self, slot: Slot) -> PathBuf {
+        self.sockets.join(format!("edge-{slot}.sock"))
+    }
+
+    /// Where an edge takes over the listening sockets of another one.
+    pub fn edge_hatch(&self, slot: Slot) -> PathBuf {
+        self.sockets.join(format!("edge-{slot}.take"))
     }
 
     /// Folder of the sockets when they do not lie in `root`: it goes when the state goes.
@@ -74,6 +88,11 @@ impl StateDir {
 
     pub fn edge(&self) -> PathBuf {
         self.root.join("edge")
+    }
+
+    /// What one edge was started with.
+    pub fn edge_start(&self, slot: Slot) -> PathBuf {
+        self.edge().join(format!("edge-{slot}.json"))
     }
 
     /// One folder per keeper: `keepers/shop-1-a/{spec.json,state.json,labels.json,log/}`.
@@ -127,6 +146,8 @@ mod tests {
     fn a_deep_state_folder_still_gets_a_socket_that_the_system_accepts() {
         let deep = StateDir::new(PathBuf::from("/").join("x".repeat(150)));
         assert!(deep.engine_socket().as_os_str().len() < StateDir::LONGEST_SOCKET);
+        let longest = Slot::all().map(|slot| deep.edge_hatch(slot).as_os_str().len().max(deep.edge_door(slot).as_os_str().len()));
+        assert!(longest.max() <= Some(deep.engine_socket().as_os_str().len()), "its path is what the folder is chosen by");
         assert_eq!(StateDir::new("/s".into()).engine_socket(), Path::new("/s/engine.sock"));
     }
 }

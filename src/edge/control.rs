@@ -6,7 +6,7 @@ use hyper::{Method, Request, Response, StatusCode, body::Incoming};
 use serde::Serialize;
 
 use super::{
-    drain, internal, prove, table,
+    drain, handover, internal, prove, table,
     tls::Tls,
     worker::{Edge, Worker},
 };
@@ -18,7 +18,7 @@ use crate::{
         route::RouteTable,
     },
     wire::{
-        edge::DrainRequest,
+        edge::{DrainRequest, Successor},
         http::{self, Body},
     },
 };
@@ -35,6 +35,18 @@ pub(super) async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> R
             Ok(table) => table::put(edge, table),
             Err(problem) => Err(problem),
         }),
+        (Method::PUT, "/v1/follow") => told(match http::read_json::<RouteTable>(request).await {
+            Ok(table) => table::follow(edge, table),
+            Err(problem) => Err(problem),
+        }),
+        (Method::POST, "/v1/hand-over") => told(match http::read_json::<Successor>(request).await {
+            Ok(successor) => handover::hand_over(edge, successor),
+            Err(problem) => Err(problem),
+        }),
+        (Method::POST, "/v1/replaced") => told(match http::read_json::<Successor>(request).await {
+            Ok(successor) => handover::give_way(edge, successor),
+            Err(problem) => Err(problem),
+        }),
         (Method::POST, "/v1/prove") => told(match http::read_json::<ProofRequest>(request).await {
             Ok(asked) => prove::prove(&worker, &asked).await,
             Err(problem) => Err(problem),
@@ -48,7 +60,7 @@ pub(super) async fn answer(worker: Arc<Worker>, request: Request<Incoming>) -> R
             Err(problem) => Err(problem),
         }),
         (Method::POST, "/v1/stop") => {
-            edge.stop.cancel();
+            edge.end();
             http::json(StatusCode::OK, &())
         }
         (method, path) => http::problem(&Problem::not_found(format!("the edge has no {method} {path}"))),

@@ -49,7 +49,7 @@ const SENDING: usize = 256 << 10;
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
 
-/// Serves a connection until its client goes, or the edge stops and its streams are done.
+/// Serves a connection until its client goes, or the edge accepts no more and its streams are done.
 pub(super) async fn serve<S, H, F>(conversation: Conversation, io: S, handler: H)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -57,7 +57,7 @@ where
     F: Future<Output = Response<Answer>> + Send + 'static,
 {
     let Conversation { worker, client } = conversation;
-    let stop = worker.edge.stop.clone();
+    let closing = worker.edge.closing.clone();
     let streams = Arc::new(Streams { worker, connection: Arc::clone(&client.watch), open: AtomicUsize::new(0) });
     streams.idle();
     let begun = Begun::default();
@@ -85,7 +85,7 @@ where
     tokio::select! {
         // A client that breaks off is no event.
         _ = connection.as_mut() => return,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }

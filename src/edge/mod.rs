@@ -22,13 +22,16 @@ mod download;
 mod drain;
 mod exchange;
 mod forward;
+mod handover;
 mod headers;
 mod http2;
 mod internal;
 mod latency;
 mod listen;
 mod passage;
+mod passed;
 mod pool;
+mod ports;
 mod prove;
 mod range;
 mod redirect;
@@ -62,15 +65,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{
-        Settings, StateDir, clock,
-        settings::{ConfigFile, EdgeSettings},
+    config::{StateDir, clock, settings::EdgeSettings},
+    model::{edge::Slot, problem::Problem},
+    wire::{
+        self,
+        edge::{EdgeStart, Successor},
     },
-    model::problem::Problem,
-    wire::{self, edge::EdgeStart},
 };
 use access::AccessLog;
 use listen::Kind;
+use ports::Listeners;
 use tls::Tls;
 use worker::{Edge, Limits, Worker, spawn};
 
@@ -78,18 +82,39 @@ use worker::{Edge, Limits, Worker, spawn};
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 /// How long idle clients may still come with a request when the edge ends: closing at once would lose what is on its way.
 const LINGER: Duration = Duration::from_millis(500);
+/// Longest time that an edge which was replaced serves what it has, tunnels too.
+const PARTING: Duration = Duration::from_secs(600);
+/// Status after a signal: a keeper that did not send it starts the edge again (128 and SIGTERM, as shells count).
+const SIGNALLED: u8 = 143;
 
-/// The role `pilothouse edge STATE_FOLDER`, with the settings of `wire::edge::EdgeStart`. What goes wrong is told on
-/// standard error, which its keeper keeps.
+/// Why an edge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to by its door, or it was replaced and is done.
+    Asked,
+    /// By SIGTERM or SIGINT.
+    Signalled,
+    /// Another edge serves.
+    Unneeded,
+}
+
+/// The role `pilothouse edge run STATE_FOLDER SLOT`, with the settings of `wire::edge::EdgeStart`. What goes wrong is told
+/// on standard error, which its keeper keeps.
 pub fn role(arguments: &[String]) -> ExitCode {
-    let [folder] = arguments else {
-        eprintln!("usage: pilothouse edge STATE_FOLDER");
+    let known = |[folder, slot]: &[String; 2]| Some((std::path::absolute(folder).ok()?, Slot::parse(slot)?));
+    let Some((folder, slot)) = arguments.try_into().ok().and_then(known) else {
+        eprintln!("usage: pilothouse edge run STATE_FOLDER SLOT");
         return ExitCode::from(2);
     };
     // Only the process's first subscriber is taken: there is no other in this role.
     let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).try_init();
-    match start(folder).and_then(run) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(StateDir::new(folder), slot) {
+        Ok(Ended::Asked) => ExitCode::SUCCESS,
+        Ok(Ended::Signalled) => ExitCode::from(SIGNALLED),
+        Ok(Ended::Unneeded) => {
+            tracing::info!(%slot, "another edge serves: this one is not needed");
+            ExitCode::SUCCESS
+        }
         Err(problem) => {
             eprintln!("{problem}");
             ExitCode::FAILURE
@@ -97,35 +122,34 @@ pub fn role(arguments: &[String]) -> ExitCode {
     }
 }
 
-fn start(folder: &str) -> Result<Settings, Problem> {
-    let absolute = std::path::absolute(folder);
-    let absolute = absolute.map_err(|error| Problem::user(format!("`{folder}` is not a state folder: {error}")))?;
-    let state = StateDir::new(absolute);
-    let config = ConfigFile { edge: EdgeStart::read(&state)?.edge, ..ConfigFile::default() };
-    // The edge starts no program and knows no reboot.
-    Ok(Settings { state, config, binary: std::path::PathBuf::new(), boot_id: String::new() })
-}
-
-/// Runs the edge until it is asked to end, by SIGTERM, SIGINT or its control door.
+/// Runs an edge until it is asked to end, by SIGTERM, SIGINT or its control door, or was replaced and is done.
 ///
-/// Takes up the table of its last run first, so it serves at once. Fails when another edge runs on the same state, or
-/// its port is not free after 10 s.
-pub fn run(settings: Settings) -> Result<(), Problem> {
-    let Settings { state, config, .. } = settings;
-    let config = config.edge;
+/// Takes up the table of the edge before first, so it serves at once, and its listening sockets when it still has them.
+/// Fails when an edge of this slot runs, or its port is not free after 10 s; the edge before then serves on.
+pub fn run(state: StateDir, slot: Slot) -> Result<Ended, Problem> {
     state.create().map_err(|error| Problem::unavailable(format!("cannot make the state folder: {error}")).at(shown(&state)))?;
     let control = runtime()?;
-    // First of all: it tells whether another edge runs here.
-    let door = control.block_on(async { wire::http::bind(&state.edge_socket()) }).map_err(|error| door_taken(&state, &error))?;
+    // First of all: it tells whether this edge runs already.
+    let place = state.edge_door(slot);
+    let door = control.block_on(async { wire::http::bind(&place) }).map_err(|error| door_taken(&place, &error))?;
+    let EdgeStart { edge: config, replaces } = EdgeStart::read(&state, slot)?;
+    let me = Successor { slot, replaces };
     let serving = if config.threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { config.threads };
-    let plain = listen::open(&config.http, serving, &state.edge())?;
-    let secure = listen::open_secure(&config.https, serving, &state.edge())?;
+    let Some((plain, secure, handed)) = control.block_on(handover::listeners(&state, me, &config, serving))? else {
+        return Ok(Ended::Unneeded);
+    };
     let lost = Arc::new(AtomicU64::new(0));
     let (log, writer) = access::writer(state.edge().join("access.log"), Arc::clone(&lost))
         .map_err(|error| Problem::unavailable(format!("cannot write the access log: {error}")).at(shown(&state)))?;
-    let edge = Arc::new(edge(state, &config, (plain.addresses, secure.addresses), serving + 1, lost)?);
+    let edge = Arc::new(edge(state, slot, &config, (&plain, &secure), serving + 1, lost)?);
     table::restore(&edge)?;
-    control.block_on(async { internal::restore(&edge) });
+    control.block_on(async { internal::restore(&edge, &handed) });
+    // What this edge does not listen on must not be kept open.
+    drop(handed);
+    // Until here the edge before does not know of this one; from here on this one is asked.
+    handover::take_place(&edge, &config)?;
+    plain.remember()?;
+    secure.remember()?;
     let mut threads = Vec::new();
     let mut secure = secure.per_thread.into_iter();
     for (index, plain) in plain.per_thread.into_iter().enumerate() {
@@ -135,7 +159,7 @@ pub fn run(settings: Settings) -> Result<(), Problem> {
         threads.push(serve(worker, plain.chain(secure).collect())?);
     }
     let own = worker(serving, &edge, &log)?;
-    control.block_on(rule(own, door))?;
+    let ended = control.block_on(rule(own, door, me))?;
     for thread in threads {
         // A thread that panicked has told so itself.
         let _ = thread.join();
@@ -143,7 +167,9 @@ pub fn run(settings: Settings) -> Result<(), Problem> {
     // Idle connections to instances may still hold what writes to the log: it is told to end, once all lines are in.
     let _ = log.send(access::END);
     let _ = writer.join();
-    Ok(())
+    // Nobody need ask here any more.
+    let _ = std::fs::remove_file(place);
+    Ok(ended)
 }
 
 fn runtime() -> Result<Runtime, Problem> {
@@ -155,21 +181,27 @@ fn shown(state: &StateDir) -> String {
     state.edge().display().to_string()
 }
 
-fn door_taken(state: &StateDir, error: &std::io::Error) -> Problem {
-    let socket = state.edge_socket().display().to_string();
+fn door_taken(door: &std::path::Path, error: &std::io::Error) -> Problem {
+    let place = door.display().to_string();
     if error.kind() == std::io::ErrorKind::AddrInUse {
-        return Problem::conflict("another edge runs on this state folder").at(socket);
+        return Problem::conflict("another edge runs on this state folder").at(place);
     }
-    Problem::unavailable(format!("cannot open the edge's control door: {error}")).at(socket)
+    Problem::unavailable(format!("cannot open the edge's control door: {error}")).at(place)
 }
 
 fn edge(
     state: StateDir,
+    slot: Slot,
     config: &EdgeSettings,
-    (http, https): (Vec<std::net::SocketAddr>, Vec<std::net::SocketAddr>),
+    (plain, secure): (&Listeners, &Listeners),
     threads: usize,
     log_lines_lost: Arc<AtomicU64>,
 ) -> Result<Edge, Problem> {
+    let copies = |listeners: &Listeners| {
+        listeners.copies().map_err(|error| Problem::unavailable(format!("cannot copy the listening sockets: {error}")))
+    };
+    let mut sockets = copies(plain)?;
+    sockets.extend(copies(secure)?);
     let trusted = config.trusted_proxies.iter().map(|proxy| {
         proxy.parse().map_err(|_| {
             Problem::user(format!("`{}` is not an address", proxy.escape_debug()))
@@ -179,12 +211,13 @@ fn edge(
     });
     Ok(Edge {
         state,
+        slot,
         limits: Limits::new(config),
         trusted: trusted.collect::<Result<_, _>>()?,
         clock: watch::Clock::start(),
         started_at: clock::now(),
-        http,
-        https,
+        http: plain.addresses.clone(),
+        https: secure.addresses.clone(),
         tls: Tls::new(config)?,
         redirects: config.redirect,
         hsts: hsts(config),
@@ -199,7 +232,10 @@ fn edge(
         clients: AtomicUsize::new(0),
         unrouted: AtomicU64::new(0),
         log_lines_lost,
+        sockets: Mutex::new(sockets),
+        is_replaced: AtomicBool::new(false),
         is_stopping: AtomicBool::new(false),
+        closing: CancellationToken::new(),
         stop: CancellationToken::new(),
     })
 }
@@ -216,7 +252,7 @@ fn worker(index: usize, edge: &Arc<Edge>, log: &SyncSender<Vec<u8>>) -> Result<A
     Ok(Arc::new(Worker::new(index, Arc::clone(edge), log, seed)))
 }
 
-/// Starts a thread that serves clients until the edge stops and they are done.
+/// Starts a thread that serves clients until the edge accepts no more and they are done.
 fn serve(worker: Arc<Worker>, sockets: Vec<(Kind, TcpListener)>) -> Result<std::thread::JoinHandle<()>, Problem> {
     let runtime = runtime()?;
     let name = format!("edge-{}", worker.index);
@@ -234,19 +270,26 @@ fn serve(worker: Arc<Worker>, sockets: Vec<(Kind, TcpListener)>) -> Result<std::
     thread.map_err(|error| Problem::unavailable(format!("cannot start a thread: {error}")))
 }
 
-/// Lets clients end: they are told so by their next answer, idle ones are closed after a while.
+/// Lets clients end: they are told so by their next answer. Idle ones have their usual time, but little once the edge ends.
 async fn finish(worker: &Worker) {
-    let started = Instant::now();
-    while worker.edge.clients.load(SeqCst) > 0 && started.elapsed() < LAST_REQUESTS {
-        if started.elapsed() >= LINGER {
-            worker.watches.end_idle();
+    let edge = &worker.edge;
+    let mut ends_since = None;
+    while edge.clients.load(SeqCst) > 0 {
+        if edge.stop.is_cancelled() {
+            let ends_for = ends_since.get_or_insert_with(Instant::now).elapsed();
+            if ends_for >= LAST_REQUESTS {
+                return;
+            }
+            if ends_for >= LINGER {
+                worker.watches.end_idle();
+            }
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Has the control door, checks and signals until the edge is asked to end and its clients are done.
-async fn rule(worker: Arc<Worker>, door: tokio::net::UnixListener) -> Result<(), Problem> {
+/// Has the control door, checks and signals until the edge is asked to end, or was replaced and its clients are done.
+async fn rule(worker: Arc<Worker>, door: tokio::net::UnixListener, me: Successor) -> Result<Ended, Problem> {
     use tokio::signal::unix::{SignalKind, signal};
     let no_signal = |error| Problem::internal(format!("cannot wait for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
@@ -255,20 +298,31 @@ async fn rule(worker: Arc<Worker>, door: tokio::net::UnixListener) -> Result<(),
     spawn(Arc::clone(&worker).tend());
     spawn(check::check_all(Arc::clone(&worker)));
     spawn(read_certificates(Arc::clone(&edge)));
+    spawn(handover::tell_others(Arc::clone(&edge), me));
     let door_open = edge.stop.clone();
     let asked = Arc::clone(&worker);
     let serving = wire::http::serve(door, door_open, move |request| control::answer(Arc::clone(&asked), request));
-    let signals = async {
-        tokio::select! {
-            () = edge.stop.cancelled() => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        edge.is_stopping.store(true, SeqCst);
-        edge.stop.cancel();
+    let ended = async {
+        let ended = tokio::select! {
+            () = edge.stop.cancelled() => Ended::Asked,
+            () = parted(&edge) => Ended::Asked,
+            _ = terminate.recv() => Ended::Signalled,
+            _ = interrupt.recv() => Ended::Signalled,
+        };
+        edge.end();
+        ended
     };
-    tokio::join!(serving, signals);
-    Ok(())
+    let ((), ended) = tokio::join!(serving, ended);
+    Ok(ended)
+}
+
+/// Until the edge was replaced and its clients are done, or have had their time.
+async fn parted(edge: &Edge) {
+    edge.closing.cancelled().await;
+    let began = Instant::now();
+    while edge.clients.load(SeqCst) > 0 && began.elapsed() < PARTING {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Looks every second whether files of certificates have changed.

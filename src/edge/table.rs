@@ -1,4 +1,4 @@
-//! The table in force: put by the control door, kept on disk, taken up again at the next start.
+//! The table in force: put by the control door, kept on disk, taken up again by the next edge.
 
 use std::{
     fs::File,
@@ -19,20 +19,14 @@ fn path(edge: &Edge) -> PathBuf {
     edge.state.edge().join("table.json")
 }
 
-/// Puts a table in force once it is on disk.
+/// Puts a table in force once it is on disk. Only the edge that serves may: the others would not be asked again.
 pub(super) fn put(edge: &Edge, table: RouteTable) -> Result<Generation, Problem> {
     routes::check(&table)?;
     let _one_at_a_time = lock(&edge.swap);
-    let held = edge.live.load();
-    if table.generation < held.table.generation {
-        return Err(Problem::conflict(format!(
-            "the edge holds route table {}, which is newer than {}",
-            held.table.generation, table.generation
-        )));
+    if edge.is_replaced() {
+        return Err(Problem::unavailable("this edge was replaced just now").hint("ask again: the new one answers"));
     }
-    if table.generation == held.table.generation && table != held.table && held.table != RouteTable::default() {
-        return Err(Problem::conflict(format!("the edge holds another route table of generation {}", table.generation)));
-    }
+    check_generation(edge, &table)?;
     let generation = table.generation;
     let place = path(edge);
     replace(&place, &serde_json::to_vec(&table).unwrap_or_default())
@@ -41,8 +35,34 @@ pub(super) fn put(edge: &Edge, table: RouteTable) -> Result<Generation, Problem>
     Ok(generation)
 }
 
-/// Takes up the table of the last run.
+/// Puts a table in force that another edge keeps: so that requests on connections from before go where they should.
+pub(super) fn follow(edge: &Edge, table: RouteTable) -> Result<Generation, Problem> {
+    routes::check(&table)?;
+    let _one_at_a_time = lock(&edge.swap);
+    check_generation(edge, &table)?;
+    let generation = table.generation;
+    take(edge, table);
+    Ok(generation)
+}
+
+/// An older table than the one in force, or another one of its generation, is a conflict.
+fn check_generation(edge: &Edge, table: &RouteTable) -> Result<(), Problem> {
+    let held = edge.live.load();
+    if table.generation < held.table.generation {
+        return Err(Problem::conflict(format!(
+            "the edge holds route table {}, which is newer than {}",
+            held.table.generation, table.generation
+        )));
+    }
+    if table.generation == held.table.generation && *table != held.table && held.table != RouteTable::default() {
+        return Err(Problem::conflict(format!("the edge holds another route table of generation {}", table.generation)));
+    }
+    Ok(())
+}
+
+/// Takes up the table that was kept, unless a newer one is in force.
 pub(super) fn restore(edge: &Edge) -> Result<(), Problem> {
+    let _one_at_a_time = lock(&edge.swap);
     let place = path(edge);
     let text = match std::fs::read(&place) {
         Ok(text) => text,
@@ -53,6 +73,7 @@ pub(super) fn restore(edge: &Edge) -> Result<(), Problem> {
     };
     let table: Result<RouteTable, String> = serde_json::from_slice(&text).map_err(|error| error.to_string());
     match table.and_then(|table| routes::check(&table).map(|()| table).map_err(|problem| problem.what)) {
+        Ok(table) if table.generation < edge.live.load().table.generation => {}
         Ok(table) => take(edge, table),
         Err(error) => {
             // Serving 404 until the engine puts its table again is better than not starting at all.

@@ -2,10 +2,13 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::Duration,
 };
@@ -23,11 +26,11 @@ use super::{
     prove::Proofs,
     served::Live,
     tls::Tls,
-    watch::{Clock, Watches},
+    watch::{Clock, Watches, lock},
 };
 use crate::{
     config::{StateDir, settings::EdgeSettings},
-    model::{ids::InstanceId, units::Timestamp},
+    model::{edge::Slot, ids::InstanceId, units::Timestamp},
 };
 
 /// A value on cache lines of its own: threads that write neighbours would slow each other down.
@@ -60,6 +63,7 @@ impl Limits {
 #[derive(Debug)]
 pub(super) struct Edge {
     pub state: StateDir,
+    pub slot: Slot,
     pub limits: Limits,
     pub trusted: Vec<IpAddr>,
     pub clock: Clock,
@@ -90,14 +94,44 @@ pub(super) struct Edge {
     pub clients: AtomicUsize,
     pub unrouted: AtomicU64,
     pub log_lines_lost: Arc<AtomicU64>,
+    /// The listening sockets, to hand over; none once it accepts no more.
+    pub sockets: Mutex<Vec<TcpListener>>,
+    /// Another edge serves: tables are followed, not kept.
+    pub is_replaced: AtomicBool,
     /// No more connections; each answer ends its connection.
     pub is_stopping: AtomicBool,
+    /// As `is_stopping`, to wait for.
+    pub closing: CancellationToken,
+    /// It ends soon, whatever is open.
     pub stop: CancellationToken,
 }
 
 impl Edge {
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Relaxed)
+    }
+
+    pub(super) fn is_replaced(&self) -> bool {
+        self.is_replaced.load(SeqCst)
+    }
+
+    /// Accepts no more connections.
+    pub(super) fn close(&self) {
+        self.is_stopping.store(true, SeqCst);
+        // Before the threads take what waits in theirs: a copy that is closed later would reset what came meanwhile.
+        lock(&self.sockets).clear();
+        self.internal.send_if_modified(|open| {
+            open.copies.clear();
+            // The threads go on with theirs until they have taken what waits.
+            false
+        });
+        self.closing.cancel();
+    }
+
+    /// Ends: what is open gets little time.
+    pub(super) fn end(&self) {
+        self.close();
+        self.stop.cancel();
     }
 
     pub(super) fn count_unrouted(&self) {

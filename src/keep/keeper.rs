@@ -250,7 +250,7 @@ impl Keeper {
         self.state.child = None;
         self.state.ran = Some(ran.into());
         self.state.last_exit = Some(exit);
-        if self.is_asked() || self.spec.restart == Restart::Never {
+        if self.is_over() {
             self.state.state = InstanceState::Stopping;
             return;
         }
@@ -296,6 +296,17 @@ impl Keeper {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Whether the program, which has ended, is not to be started again.
+    fn is_over(&self) -> bool {
+        let ended_well = || self.state.last_exit.as_ref().is_some_and(|exit| exit.code == Some(0));
+        self.is_asked()
+            || match self.spec.restart {
+                Restart::Always => false,
+                Restart::OnFailure => ended_well(),
+                Restart::Never => true,
+            }
+    }
+
     /// Does what is due. True when the keeper has nothing left to do.
     fn act(&mut self, now: Duration) -> bool {
         if self.is_asked() && self.state.state != InstanceState::Stopping {
@@ -310,7 +321,7 @@ impl Keeper {
         }
         self.ending = None;
         self.output.drain(&mut self.log);
-        if self.is_asked() || self.spec.restart == Restart::Never {
+        if self.is_over() {
             self.state.state = InstanceState::Stopped;
             return true;
         }

@@ -32,6 +32,8 @@ pub enum Program {
 pub enum Restart {
     /// It is started again after a back-off: 0.2 s, doubled to 30 s, from the start again after a minute of running.
     Always,
+    /// As `Always`, but an exit with code 0 is the last one: the program says that it is not needed any more.
+    OnFailure,
     /// The keeper ends; the exit stands in `state.json`.
     Never,
 }

@@ -86,6 +86,8 @@ pub enum Command {
     WatchOff {
         app: AppId,
     },
+    /// Put a new edge in the place of the one that serves, without closing its ports.
+    ReplaceEdge,
     /// End the engine. Apps and the edge go on, unless `everything`: then all instances and the edge end first.
     StopEngine {
         everything: bool,

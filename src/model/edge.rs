@@ -1,6 +1,6 @@
 //! What the edge is asked and what it says of itself.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,45 @@ use super::{
     route::Match,
     units::{Millis, Timestamp},
 };
+
+/// Number of an edge among those of one state folder: one serves, others finish what they have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u8")]
+pub struct Slot(u8);
+
+impl Slot {
+    pub const FIRST: Self = Self(1);
+    const LAST: u8 = 9;
+
+    /// Every slot there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (Self::FIRST.0..=Self::LAST).map(Self)
+    }
+
+    /// All but this one.
+    pub fn others(self) -> impl Iterator<Item = Self> {
+        Self::all().filter(move |slot| *slot != self)
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<u8>().ok()?.try_into().ok()
+    }
+}
+
+impl TryFrom<u8> for Slot {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Self, String> {
+        let slot = Self(number);
+        Self::all().find(|known| *known == slot).ok_or_else(|| format!("{number} is no slot of an edge: 1 to {}", Self::LAST))
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Through which door a proof goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +112,7 @@ pub struct EdgeStatus {
     /// Names that a certificate is for, wildcards too (`*.example.org`): the others are not served by HTTPS as they should.
     #[serde(default)]
     pub names: Vec<String>,
-    /// What is wrong with its certificates.
+    /// What is wrong with its certificates, and why it could not be replaced.
     #[serde(default)]
     pub troubles: Vec<Problem>,
     /// Domain below which each app has a name; empty: none.

@@ -70,6 +70,8 @@ pub enum Work {
     Drain { instances: Vec<InstanceId>, within: Millis },
     /// SIGTERM, then SIGKILL after the instance's limit; answers when nothing of it runs any more. Its log stays.
     Stop { instance: InstanceId },
+    /// Put an edge of the agent's program and settings in the place of the one that serves, without closing its ports.
+    ReplaceEdge,
     /// End the edge and its keeper.
     StopEdge,
     /// Remove what releases left on disk: artefacts, sources, scratch, keeper folders, logs.
@@ -145,6 +147,10 @@ pub enum Done {
     Drained(Drained),
     Stopped {
         exit: Option<Exit>,
+    },
+    EdgeReplaced {
+        pid: u32,
+        version: String,
     },
     EdgeStopped,
     Pruned {

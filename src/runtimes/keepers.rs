@@ -1,6 +1,10 @@
 //! Keepers by name, for whoever has something kept: instances, builds and the edge.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use tokio::time::timeout;
@@ -10,13 +14,15 @@ use crate::{
     keep::{KeeperState, Program, Spec, launch, process::Process},
     model::{
         instance::{Exit, InstanceState},
-        log::LogLabels,
+        log::{LogLabels, Stream, read_record, safe},
         problem::Problem,
     },
 };
 
 /// A keeper ends this long after the limit of what it keeps, at the latest.
 const SLACK: Duration = Duration::from_secs(5);
+/// Lines shown of the log of a program that failed.
+const EVIDENCE: usize = 20;
 
 /// A spec with the engine's settings for logs and its boot; the rest as `Spec::new` has it.
 pub fn spec(settings: &Settings, program: Program, folder: impl Into<PathBuf>) -> Spec {
@@ -82,7 +88,7 @@ pub async fn stop(settings: &Settings, name: &str) -> Result<Option<Exit>, Probl
 }
 
 /// Puts down that a keeper which died is not missed any more. Returns the last exit.
-fn close(dir: &std::path::Path, state: KeeperState, boot_id: &str) -> Option<Exit> {
+fn close(dir: &Path, state: KeeperState, boot_id: &str) -> Option<Exit> {
     if state.seen(boot_id) == InstanceState::Lost {
         let closed = KeeperState { state: InstanceState::Stopped, child: None, ..state.clone() };
         // On a full disk it stays lost, which is true as well.
@@ -98,6 +104,25 @@ pub async fn await_end(process: &Process) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(30));
     }
+}
+
+/// The last lines that a keeper's program wrote, safe to show.
+pub fn last_lines(settings: &Settings, name: &str) -> Vec<String> {
+    let text = tail(&settings.state.keeper(name).join("log/current")).unwrap_or_default();
+    let records = text.lines().filter_map(read_record).filter(|(_, stream, _)| *stream != Stream::Keeper);
+    let mut lines: Vec<String> = records.map(|(_, _, line)| safe(line)).collect();
+    lines.split_off(lines.len().saturating_sub(EVIDENCE))
+}
+
+/// The end of a file; its first line may be torn.
+fn tail(path: &Path) -> std::io::Result<String> {
+    const ENOUGH: u64 = 64 * 1024;
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(ENOUGH)))?;
+    let mut bytes = Vec::new();
+    file.take(ENOUGH).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Does blocking work beside the runtime's threads.

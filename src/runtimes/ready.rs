@@ -1,6 +1,6 @@
 //! Waiting until an instance is ready: it listens where it was told to, or says at once why it never will.
 
-use std::{collections::HashSet, io::Read, io::Seek, io::SeekFrom, net::IpAddr, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::HashSet, net::IpAddr, net::SocketAddr, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
@@ -8,21 +8,13 @@ use super::{keepers, sockets};
 use crate::{
     config::{Settings, clock},
     keep::{KeeperState, process},
-    model::{
-        ids::InstanceId,
-        instance::InstanceState,
-        log::{LogLabels, Stream, read_record, safe},
-        problem::Problem,
-        units::Millis,
-    },
+    model::{ids::InstanceId, instance::InstanceState, log::LogLabels, problem::Problem, units::Millis},
 };
 
 /// Instances that need not listen are ready after so long without an exit.
 const WORKER_RUNS: Duration = Duration::from_secs(1);
 /// An instance that listens elsewhere may still come to its port, such as when it opens a debugger's port first.
 const ELSEWHERE_GRACE: Duration = Duration::from_secs(2);
-/// Lines shown of the log of an instance that failed.
-const EVIDENCE: usize = 20;
 
 /// See `Runtime::await_ready`.
 pub(super) async fn await_ready(settings: &Settings, id: &InstanceId, listens: bool, within: Millis) -> Result<(), Problem> {
@@ -139,7 +131,7 @@ impl Waiting<'_> {
         let labels: Option<LogLabels> = labels.and_then(|text| serde_json::from_slice(&text).ok());
         let app = labels.map_or_else(|| "APP".to_owned(), |labels| labels.app.to_string());
         let next = format!("pilothouse logs {app} --instance {}", self.id);
-        problem.at(self.id.to_string()).hint(next).evidence(last_lines(&dir))
+        problem.at(self.id.to_string()).hint(next).evidence(keepers::last_lines(self.settings, &self.id.0))
     }
 }
 
@@ -151,23 +143,4 @@ fn is_any(ip: IpAddr) -> bool {
 fn has_run(state: &KeeperState) -> bool {
     let is_running = state.state == InstanceState::Running;
     is_running && state.started_at.is_some_and(|at| at.age(clock::now()) >= WORKER_RUNS)
-}
-
-/// The last lines that the program wrote, safe to show.
-fn last_lines(dir: &Path) -> Vec<String> {
-    let text = tail(&dir.join("log/current")).unwrap_or_default();
-    let records = text.lines().filter_map(read_record).filter(|(_, stream, _)| *stream != Stream::Keeper);
-    let mut lines: Vec<String> = records.map(|(_, _, line)| safe(line)).collect();
-    lines.split_off(lines.len().saturating_sub(EVIDENCE))
-}
-
-/// The end of a file; its first line may be torn.
-fn tail(path: &Path) -> std::io::Result<String> {
-    const ENOUGH: u64 = 64 * 1024;
-    let mut file = std::fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(ENOUGH)))?;
-    let mut bytes = Vec::new();
-    file.take(ENOUGH).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -14,7 +14,7 @@ use super::http::Client;
 use crate::{
     config::{StateDir, settings::EdgeSettings},
     model::{
-        edge::{Drained, EdgeCounters, EdgeStatus, Proof, ProofRequest},
+        edge::{Drained, EdgeCounters, EdgeStatus, Proof, ProofRequest, Slot},
         ids::{Generation, InstanceId},
         problem::Problem,
         route::RouteTable,
@@ -25,30 +25,28 @@ use crate::{
 /// Longest wait for an answer that needs no waiting on the edge's side.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// What an edge is started with: `STATE/edge/settings.json`, written by whoever starts it, read once at its start.
+/// What an edge is started with: `STATE/edge/edge-SLOT.json`, written by whoever starts it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EdgeStart {
     pub edge: EdgeSettings,
+    /// The edge whose place it takes; absent once it has.
+    pub replaces: Option<Slot>,
 }
 
 impl EdgeStart {
-    fn path(state: &StateDir) -> PathBuf {
-        state.edge().join("settings.json")
-    }
-
     /// Replaces the file as a whole; makes the folders.
-    pub fn write(&self, state: &StateDir) -> io::Result<()> {
+    pub fn write(&self, state: &StateDir, slot: Slot) -> io::Result<()> {
         state.create()?;
-        let path = Self::path(state);
+        let path = state.edge_start(slot);
         let draft = path.with_extension("json.new");
         std::fs::write(&draft, serde_json::to_vec_pretty(self)?)?;
         std::fs::rename(draft, path)
     }
 
     /// The defaults when there is no file.
-    pub fn read(state: &StateDir) -> Result<Self, Problem> {
-        let path = Self::path(state);
+    pub fn read(state: &StateDir, slot: Slot) -> Result<Self, Problem> {
+        let path = state.edge_start(slot);
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -64,6 +62,13 @@ impl EdgeStart {
                 .hint("remove the file to start with the defaults")
         })
     }
+}
+
+/// Body of `POST /v1/hand-over` and `POST /v1/replaced`: who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Successor {
+    pub slot: Slot,
+    pub replaces: Option<Slot>,
 }
 
 /// Body of `POST /v1/drain`.
@@ -85,6 +90,16 @@ impl EdgeClient {
         Self { client: Client::new(socket, "the edge") }
     }
 
+    /// Clients of the other edges of this state folder, which finish what they have; those that run no more do not answer.
+    pub fn others(state: &StateDir, than: Slot) -> impl Iterator<Item = Self> {
+        than.others().map(|slot| state.edge_door(slot)).filter(|door| door.exists()).map(Self::new)
+    }
+
+    /// Whether it runs at all.
+    pub fn is_there(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(self.client.socket()).is_ok()
+    }
+
     pub async fn status(&self) -> Result<EdgeStatus, Problem> {
         self.client.call::<(), _>(Method::GET, "/v1/status", None, LIMIT).await
     }
@@ -94,6 +109,23 @@ impl EdgeClient {
     /// Idempotent. A lower generation than the one in force, or the same one with another content, is a conflict.
     pub async fn put_table(&self, table: &RouteTable) -> Result<Generation, Problem> {
         self.client.call(Method::PUT, "/v1/table", Some(table), LIMIT * 2).await
+    }
+
+    /// As `put_table`, for an edge that was replaced and finishes what it has; nothing is kept on disk.
+    pub async fn follow_table(&self, table: &RouteTable) -> Result<Generation, Problem> {
+        self.client.call(Method::PUT, "/v1/follow", Some(table), LIMIT * 2).await
+    }
+
+    /// Has an edge pass its listening sockets to the hatch of `successor`, which listens there; gives how many there are.
+    /// It goes on accepting.
+    pub async fn hand_over(&self, successor: &Successor) -> Result<usize, Problem> {
+        self.client.call(Method::POST, "/v1/hand-over", Some(successor), LIMIT).await
+    }
+
+    /// Tells an edge that `successor` serves now: it accepts no more connections, finishes what it has, and ends. Gives
+    /// the generation of its table, which no longer changes but by `follow_table`. Idempotent.
+    pub async fn replaced(&self, successor: &Successor) -> Result<Generation, Problem> {
+        self.client.call(Method::POST, "/v1/replaced", Some(successor), LIMIT).await
     }
 
     /// Waits for at most `request.within`; the problem tells what was seen last.

@@ -23,6 +23,8 @@ pub const VERSION: &str = "v1";
 const PROMPT: Duration = Duration::from_secs(10);
 /// Longest wait for a plan or the acceptance of a deploy: the source may have to be looked at first.
 const PLAN: Duration = Duration::from_secs(6 * 60);
+/// Longest wait for another edge to serve: a port may be waited for, and one that does not come is ended.
+const EDGE: Duration = Duration::from_secs(90);
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +73,11 @@ impl Client {
 
     /// Sends a command. A refusal comes back as the error.
     pub async fn command(&self, request: &Request) -> Result<Answer, Problem> {
-        let limit = if matches!(request.command, Command::Plan(_) | Command::Deploy(_)) { PLAN } else { PROMPT };
+        let limit = match request.command {
+            Command::Plan(_) | Command::Deploy(_) => PLAN,
+            Command::ReplaceEdge => EDGE,
+            _ => PROMPT,
+        };
         self.http.call(Method::POST, "/v1/commands", Some(request), limit).await
     }
 

@@ -4,3 +4,4 @@ pub mod agent;
 pub mod edge;
 pub mod engine;
 pub mod http;
+pub mod serving;

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -25,14 +25,21 @@ impl Answer {
 }
 
 /// One connection, kept over requests.
-pub struct Client {
-    pub socket: TcpStream,
+pub struct Client<S = TcpStream> {
+    pub socket: S,
     rest: Vec<u8>,
 }
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let socket = timeout(PATIENCE, TcpStream::connect(address)).await.expect("in time").expect("connected");
+        Self::over(socket)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// On an open connection, such as one by TLS.
+    pub fn over(socket: S) -> Self {
         Self { socket, rest: Vec::new() }
     }
 

@@ -10,6 +10,7 @@ mod world;
 mod answers;
 mod balance;
 mod drains;
+mod handover;
 mod http2;
 mod limits;
 mod paths;

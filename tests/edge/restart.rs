@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use pilothouse::{config::settings::EdgeSettings, edge, model::instance::Health, wire::edge::EdgeStart};
+use pilothouse::{
+    config::settings::EdgeSettings,
+    edge,
+    model::{edge::Slot, instance::Health},
+};
 
 use crate::{
     app::{App, Manner},
@@ -73,16 +77,8 @@ async fn an_edge_that_ends_finishes_what_it_has_and_lets_tunnels_go() {
 #[tokio::test]
 async fn one_state_folder_has_one_edge() {
     let world = World::start().await;
-    let settings = pilothouse::config::Settings {
-        state: world.state(),
-        config: pilothouse::config::settings::ConfigFile {
-            edge: EdgeStart::read(&world.state()).unwrap().edge,
-            ..Default::default()
-        },
-        binary: std::path::PathBuf::new(),
-        boot_id: String::new(),
-    };
-    let refused = tokio::task::spawn_blocking(move || edge::run(settings)).await.unwrap().unwrap_err();
+    let state = world.state();
+    let refused = tokio::task::spawn_blocking(move || edge::run(state, Slot::FIRST)).await.unwrap().unwrap_err();
     assert!(refused.what.contains("another edge runs"), "{refused}");
 }
 

@@ -12,7 +12,7 @@ use std::{
 use pilothouse::{
     config::{StateDir, settings::EdgeSettings},
     model::{
-        edge::{Door, EdgeCounters, EdgeStatus, Proof, ProofRequest, ReleaseCounters},
+        edge::{Door, EdgeCounters, EdgeStatus, Proof, ProofRequest, ReleaseCounters, Slot},
         ids::{AppId, Generation, InstanceId, ReleaseId},
         problem::Problem,
         route::{Backend, Match, Route, RouteTable, Split, Target},
@@ -27,9 +27,25 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct World {
     folder: tempfile::TempDir,
     process: Child,
+    slot: Slot,
+    /// Edges that were replaced.
+    pub parting: Vec<Parting>,
     generation: u64,
     pub client: EdgeClient,
     pub status: EdgeStatus,
+}
+
+/// An edge that was replaced.
+pub struct Parting {
+    process: Child,
+    /// Its own door.
+    pub client: EdgeClient,
+}
+
+impl Parting {
+    pub async fn ends_well(mut self, within: Duration) -> bool {
+        ends_well(&mut self.process, within).await
+    }
 }
 
 /// Settings on a port of the system's choice.
@@ -45,11 +61,12 @@ impl World {
     pub async fn with(edge: EdgeSettings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let state = StateDir::new(folder.path().to_owned());
-        EdgeStart { edge }.write(&state).expect("settings");
-        let process = launch(&state);
+        let slot = Slot::FIRST;
+        EdgeStart { edge, replaces: None }.write(&state, slot).expect("settings");
+        let process = launch(&state, slot);
         let client = EdgeClient::new(state.edge_socket());
         let status = up(&client).await;
-        Self { folder, process, generation: 0, client, status }
+        Self { folder, process, slot, parting: Vec::new(), generation: 0, client, status }
     }
 
     pub fn state(&self) -> StateDir {
@@ -65,6 +82,10 @@ impl World {
         self.status.http[0]
     }
 
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
     pub fn pid(&self) -> i32 {
         self.process.id().cast_signed()
     }
@@ -76,21 +97,42 @@ impl World {
     }
 
     pub async fn start_again(&mut self) {
-        self.process = launch(&self.state());
+        self.process = launch(&self.state(), self.slot);
+        self.status = up(&self.client).await;
+    }
+
+    /// Starts an edge that is to take the place of this one, in a slot that none had before, and does not wait.
+    pub fn begin_replace(&self, edge: EdgeSettings) -> (Child, Slot) {
+        let state = self.state();
+        let slot = Slot::all().find(|slot| !state.edge_start(*slot).exists()).expect("a free slot");
+        EdgeStart { edge, replaces: Some(self.slot) }.write(&state, slot).expect("settings");
+        (launch(&state, slot), slot)
+    }
+
+    /// Replaces the edge and waits until the new one answers.
+    pub async fn replace(&mut self, edge: EdgeSettings) {
+        let (process, slot) = self.begin_replace(edge);
+        self.replaced_by(process, slot).await;
+    }
+
+    /// Waits until this one serves.
+    pub async fn replaced_by(&mut self, process: Child, slot: Slot) {
+        let pid = process.id();
+        let client = EdgeClient::new(self.state().edge_door(self.slot));
+        self.parting.push(Parting { process: std::mem::replace(&mut self.process, process), client });
+        self.slot = slot;
+        let served = async {
+            while up(&self.client).await.pid != pid {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, served).await.expect("the new edge serves");
         self.status = up(&self.client).await;
     }
 
     /// Whether the process ended by itself, and well, within the time.
     pub async fn ends_well(&mut self, within: Duration) -> bool {
-        let ended = async {
-            loop {
-                if let Some(status) = self.process.try_wait().expect("a status") {
-                    return status.success();
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(within, ended).await.unwrap_or(false)
+        ends_well(&mut self.process, within).await
     }
 
     /// Puts a table of a higher generation in force.
@@ -138,15 +180,31 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        for process in std::iter::once(&mut self.process).chain(self.parting.iter_mut().map(|parting| &mut parting.process)) {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
-fn launch(state: &StateDir) -> Child {
+pub async fn ends_well(process: &mut Child, within: Duration) -> bool {
+    let ended = async {
+        loop {
+            if let Some(status) = process.try_wait().expect("a status") {
+                return status.success();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(within, ended).await.unwrap_or(false)
+}
+
+/// Starts the edge of a slot, as its keeper does.
+pub fn launch(state: &StateDir, slot: Slot) -> Child {
     Command::new(env!("CARGO_BIN_EXE_pilothouse"))
-        .arg("edge")
+        .args(["edge", "run"])
         .arg(state.root())
+        .arg(slot.to_string())
         .stdin(Stdio::null())
         .spawn()
         .expect("the edge starts")

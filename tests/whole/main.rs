@@ -7,6 +7,7 @@ mod bad_luck;
 mod builders;
 mod demo;
 mod deploy;
+mod edge;
 mod fixed_port;
 mod kill_matrix;
 mod scenarios;

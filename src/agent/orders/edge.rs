@@ -1,69 +1,31 @@
-//! Orders to the edge, and keeping one running.
-
-use std::time::Duration;
+//! Orders to the edge; those that were replaced and still have clients hear what concerns them.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    agent::Tools,
-    keep::Program,
+    agent::{Tools, edges},
     model::{
-        edge::{EdgeStatus, ProofRequest},
-        ids::{AppId, InstanceId, ReleaseId},
-        log::LogLabels,
+        edge::{Drained, EdgeStatus, ProofRequest},
+        ids::InstanceId,
         order::{Done, Outcome, Report},
         problem::Problem,
         route::RouteTable,
         units::Millis,
     },
-    runtimes::keepers,
-    wire::edge::EdgeStart,
+    wire::edge::EdgeClient,
 };
 
-/// Name of the edge's keeper.
-const KEEPER: &str = "edge";
-/// How long a starting edge is waited for.
-const STARTING: Duration = Duration::from_secs(15);
-
-/// Sees to it that an edge is kept. Cheap when it is.
-pub async fn ensure(tools: &Tools) -> Result<(), Problem> {
-    let settings = &tools.settings;
-    let _turn = tools.tending.lock().await;
-    if keepers::is_alive(settings, KEEPER) {
-        return Ok(());
-    }
-    EdgeStart { edge: settings.config.edge.clone() }
-        .write(&settings.state)
-        .map_err(|error| Problem::unavailable(format!("cannot write the edge's settings: {error}")))?;
-    let state = settings.state.root().display().to_string();
-    let program = Program::Argv(vec![settings.binary.display().to_string(), "edge".to_owned(), state]);
-    let mut spec = keepers::spec(settings, program, settings.state.root());
-    // It gives requests in flight up to 30 s.
-    spec.kill_after = Millis::seconds(35);
-    let labels = LogLabels { app: AppId::suggest(KEEPER), release: ReleaseId(0), instance: KEEPER.to_owned() };
-    keepers::launch(settings, KEEPER, &spec, &labels).await.map(|_| ())
-}
-
-/// How the edge is, which is started if need be and waited for.
-pub async fn tended(tools: &Tools) -> Result<EdgeStatus, Problem> {
-    ensure(tools).await?;
-    let deadline = tokio::time::Instant::now() + STARTING;
-    loop {
-        match tools.edge.status().await {
-            Ok(status) => return Ok(status),
-            Err(problem) if tokio::time::Instant::now() >= deadline => {
-                return Err(problem.hint(format!("see {}", tools.settings.state.keeper(KEEPER).join("log/current").display())));
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
-}
-
-/// Puts a table in force.
+/// Puts a table in force, everywhere.
 pub async fn route(tools: &Tools, table: &RouteTable) -> Outcome {
     let put = async {
-        let status = tended(tools).await?;
+        // No edge takes another one's place meanwhile: the new one would have the table before.
+        let turn = edges::turn(tools).await;
+        let status = edges::tend(tools, &turn).await?;
         let generation = tools.edge.put_table(table).await?;
+        for other in edges::others(tools) {
+            follow(&other, table).await;
+        }
+        drop(turn);
         // Whoever proves next wants to say under which address.
         let _ = tools.reports.send(Report::Edge(EdgeStatus { up: true, generation, ..status })).await;
         Ok(generation)
@@ -71,10 +33,20 @@ pub async fn route(tools: &Tools, table: &RouteTable) -> Outcome {
     outcome(put.await.map(|generation| Done::Routed { generation }))
 }
 
+async fn follow(other: &EdgeClient, table: &RouteTable) {
+    if let Err(problem) = other.follow_table(table).await
+        && other.is_there()
+    {
+        tracing::warn!(%problem, "an edge that was replaced does not follow the table: it is ended");
+        // One that does not even hear this has its own limit.
+        let _ = other.stop().await;
+    }
+}
+
 /// Has the edge prove by a request that a release answers.
 pub async fn prove(tools: &Tools, request: &ProofRequest, cancel: &CancellationToken) -> Outcome {
     let prove = async {
-        tended(tools).await?;
+        edges::tended(tools).await?;
         tools.edge.prove(request).await
     };
     tokio::select! {
@@ -83,15 +55,28 @@ pub async fn prove(tools: &Tools, request: &ProofRequest, cancel: &CancellationT
     }
 }
 
-/// Waits until nothing is in flight to the instances and the edge holds no connection to them. An edge that does not
+/// Waits until nothing is in flight to the instances and no edge holds a connection to them. An edge that does not
 /// answer has nothing in flight.
 pub async fn drain(tools: &Tools, instances: &[InstanceId], within: Millis) -> Outcome {
-    outcome(tools.edge.drain(instances, within).await.map(Done::Drained))
+    let others =
+        edges::others(tools).map(|other| async move { other.drain(instances, within).await.map_or(0, |drained| drained.left) });
+    let (drained, others) = tokio::join!(tools.edge.drain(instances, within), futures_util::future::join_all(others));
+    let all = drained.map(|drained| Drained { left: drained.left + others.iter().sum::<u64>() });
+    outcome(all.map(Done::Drained))
 }
 
-/// Ends the edge and its keeper.
+/// Replaces the edge, without closing its ports.
+pub async fn replace(tools: &Tools) -> Outcome {
+    let replaced = edges::replace(tools).await;
+    if let Ok(status) = &replaced {
+        let _ = tools.reports.send(Report::Edge(EdgeStatus { up: true, ..status.clone() })).await;
+    }
+    outcome(replaced.map(|status| Done::EdgeReplaced { pid: status.pid, version: status.version }))
+}
+
+/// Ends all edges and their keepers.
 pub async fn stop(tools: &Tools) -> Outcome {
-    outcome(keepers::stop(&tools.settings, KEEPER).await.map(|_| Done::EdgeStopped))
+    outcome(edges::stop(tools).await.map(|()| Done::EdgeStopped))
 }
 
 fn outcome(result: Result<Done, Problem>) -> Outcome {

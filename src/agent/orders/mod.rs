@@ -66,6 +66,7 @@ pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &
             drop(tools.starting.write().await);
             stop::stop(runtime, &instance).await
         }
+        Work::ReplaceEdge => edge::replace(tools).await,
         Work::StopEdge => edge::stop(tools).await,
         Work::Prune(prune) => {
             let pruned = prune::prune(&tools.settings, &prune).await;

@@ -2,9 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{edge, patience::patiently};
+use super::patience::patiently;
 use crate::{
-    agent::Tools,
+    agent::{Tools, edges::tended},
     model::{
         instance::InstanceSpec,
         manifest::Runtime as Kind,
@@ -47,7 +47,7 @@ async fn with_peers(tools: &Tools, spec: &InstanceSpec) -> Result<InstanceSpec, 
     }
     let gateway = tools.docker.gateway().await?;
     let opened = async {
-        edge::tended(tools).await?;
+        tended(tools).await?;
         tools.edge.open_internal(gateway.into()).await
     };
     let peers = std::mem::take(&mut spec.peers).into_iter();

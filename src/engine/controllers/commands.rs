@@ -3,6 +3,7 @@
 mod containers;
 
 mod begin;
+mod edge;
 mod secrets;
 pub mod watch;
 
@@ -127,6 +128,7 @@ impl Commands {
             Command::SecretList => self.list_secrets().await,
             Command::SecretRemove { name, used_too } => self.remove_secret(&who, name, used_too).await,
             Command::WatchOff { app } => self.watch_off(app).await,
+            Command::ReplaceEdge => edge::replace(self).await,
             Command::StopEngine { .. } => Err(Problem::internal("the engine ends itself")),
         }
     }

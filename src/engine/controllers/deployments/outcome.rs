@@ -122,7 +122,9 @@ fn done_note(fleet: &Fleet, deployment: &Deployment, what: &What, done: Done, ch
             exit.map_or_else(|| "stopped".to_owned(), |exit| exit.words())
         }
         Done::Pruned { freed } => format!("{freed} freed"),
-        Done::EdgeStopped | Done::Acted | Done::Tip(_) | Done::Surveyed(_) | Done::Fetched(_) => String::new(),
+        Done::EdgeReplaced { .. } | Done::EdgeStopped | Done::Acted | Done::Tip(_) | Done::Surveyed(_) | Done::Fetched(_) => {
+            String::new()
+        }
     }
 }
 
