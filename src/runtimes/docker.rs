@@ -65,6 +65,8 @@ pub struct DockerRuntime {
     locks: Arc<std::sync::Mutex<HashMap<InstanceId, Arc<Locks>>>>,
     /// Shared by those that make a container in a network.
     networks: Arc<tokio::sync::RwLock<()>>,
+    /// Held while a network is made: before version 25 Docker makes a second one of the same name.
+    making: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +90,7 @@ impl DockerRuntime {
             mark,
             locks: Arc::default(),
             networks: Arc::default(),
+            making: Arc::default(),
         }
     }
 

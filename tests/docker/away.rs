@@ -2,13 +2,11 @@
 
 use std::process::Command;
 
-use crate::{
-    engine_support::{
-        engine::Engine,
-        http,
-        wait::{seconds, until, until_some},
-    },
-    support::{BUSYBOX, docker},
+use crate::engine_support::{
+    docker::{self, BUSYBOX},
+    engine::Engine,
+    http,
+    wait::{seconds, until, until_some},
 };
 
 /// A Docker engine of one test's own, which may be killed.
@@ -74,7 +72,7 @@ fn a_deploy_goes_on_over_a_docker_whose_containers_outlive_it() {
 
 /// The end is live or stated, with cause and next step, and the app serves.
 fn killed_while_staging(flags: &[&'static str]) {
-    if docker().is_none() {
+    if !docker::is_there() {
         return;
     }
     let own = Own::start(flags);

@@ -2,13 +2,10 @@
 
 use std::{fs, path::Path};
 
-use crate::{
-    engine_support::{
-        engine::Engine,
-        wait::{seconds, until_some},
-    },
-    support::BUSYBOX,
-    whole::{ask, has_docker},
+use crate::engine_support::{
+    docker::{self, BUSYBOX, ask},
+    engine::Engine,
+    wait::{seconds, until_some},
 };
 
 /// Writes an app that is an image of its own.
@@ -25,7 +22,7 @@ fn write(folder: &Path, lines: &str) {
 
 #[test]
 fn images_of_pruned_releases_go_with_them() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     let engine = Engine::start();
@@ -45,7 +42,7 @@ fn images_of_pruned_releases_go_with_them() {
 
 #[test]
 fn a_build_of_a_killed_engine_leaves_no_container() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     let mut engine = Engine::start();

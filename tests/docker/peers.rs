@@ -2,10 +2,11 @@
 
 use crate::{
     engine_support::{
+        docker::{self, ask},
         engine::Engine,
         wait::{seconds, until_some},
     },
-    whole::{ask, has_docker, image, page},
+    whole::{image, page},
 };
 
 /// Serves, as its page, what another app answers by the variable, asked anew for each request.
@@ -29,7 +30,7 @@ impl Drop for Two {
 
 #[test]
 fn a_container_asks_another_app_by_its_variable_over_releases_and_restarts_of_the_edge() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     page("pilothouse-test/books:v1", "first-edition");

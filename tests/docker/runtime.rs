@@ -13,6 +13,7 @@ use pilothouse::{
 use tokio::sync::mpsc;
 
 use crate::{
+    engine_support::docker::ask,
     kept::{contract, eventually},
     support::DockerWorld,
 };
@@ -29,6 +30,23 @@ async fn it_keeps_to_the_contract() {
     // A second on a machine at rest; Docker's own part grows with the load.
     contract::contract(&world.runtime, &serves, &fails, Duration::from_secs(8)).await;
     world.clean().await;
+}
+
+#[tokio::test]
+async fn those_that_start_side_by_side_share_one_network() {
+    let Some(world) = DockerWorld::new() else { return };
+    let specs = futures_util::future::join_all((0..4).map(|ordinal| world.spec(ordinal, SERVES))).await;
+    let started = futures_util::future::join_all(specs.iter().map(|spec| world.runtime.start(spec))).await;
+    for started in started {
+        started.expect("it starts");
+    }
+    let label = format!("label=pilothouse.state={}", world.runtime.mark());
+    let networks = ask(&["network", "ls", "-q", "--filter", &label]);
+    assert_eq!(networks.lines().count(), 1, "{networks}");
+    world.clean().await;
+    let docker = world.runtime.client().docker().await.expect("Docker");
+    world.runtime.remove_networks(&docker, &specs[0].app).await;
+    assert_eq!(ask(&["network", "ls", "-q", "--filter", &label]), "");
 }
 
 #[tokio::test]

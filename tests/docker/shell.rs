@@ -5,15 +5,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{
-    engine_support::{
-        app::binary,
-        engine::Engine,
-        terminal::Terminal,
-        wait::{seconds, until, until_some},
-    },
-    support::BUSYBOX,
-    whole::{ask, has_docker},
+use crate::engine_support::{
+    app::binary,
+    docker::{self, BUSYBOX, ask},
+    engine::Engine,
+    terminal::Terminal,
+    wait::{seconds, until, until_some},
 };
 
 /// A container that nobody but the test started; it goes with the test.
@@ -36,7 +33,7 @@ impl Drop for Foreign {
 
 #[test]
 fn what_was_there_before_the_engine_has_its_start_and_its_size() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     let foreign = Foreign::run("early", &["-v", "/data"]);
@@ -56,7 +53,7 @@ fn what_was_there_before_the_engine_has_its_start_and_its_size() {
 
 #[test]
 fn a_command_in_a_container_is_piped_and_gives_its_exit_code() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     let foreign = Foreign::run("piped", &["-v", "/data"]);
@@ -88,7 +85,7 @@ fn a_command_in_a_container_is_piped_and_gives_its_exit_code() {
 
 #[test]
 fn a_key_opens_a_shell_in_a_container_and_its_end_comes_back_to_the_console() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     let foreign = Foreign::run("shelled", &["-v", "/data"]);

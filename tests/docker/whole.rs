@@ -1,28 +1,11 @@
 //! From an image to its page, and what goes wrong on the way, by the real program.
 
-use std::process::Command;
-
-use crate::{
-    engine_support::{
-        engine::Engine,
-        http,
-        wait::{seconds, until, until_some},
-    },
-    support::{BUSYBOX, docker},
+use crate::engine_support::{
+    docker::{self, BUSYBOX, ask},
+    engine::Engine,
+    http,
+    wait::{seconds, until, until_some},
 };
-
-/// The engine's Docker, when there is one for tests. Engines find it by `DOCKER_HOST`.
-pub(crate) fn has_docker() -> bool {
-    let Some(address) = docker() else { return false };
-    assert_eq!(std::env::var("DOCKER_HOST").as_deref(), Ok(address.as_str()), "set DOCKER_HOST as PILOTHOUSE_TEST_DOCKER");
-    true
-}
-
-pub(crate) fn ask(arguments: &[&str]) -> String {
-    let ran = Command::new("docker").args(arguments).output().expect("the docker command");
-    assert!(ran.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8_lossy(&ran.stdout).trim().to_owned()
-}
 
 /// Builds an image that serves a page with `text`, and says each request.
 pub(crate) fn page(tag: &str, text: &str) {
@@ -32,18 +15,7 @@ pub(crate) fn page(tag: &str, text: &str) {
 
 /// Builds an image of busybox by further lines of a Dockerfile.
 pub(crate) fn image(tag: &str, lines: &str) {
-    use std::io::Write;
-    let file = format!("FROM {BUSYBOX}\n{lines}");
-    let mut build = Command::new("docker")
-        .args(["build", "-q", "-t", tag, "-"])
-        .env("DOCKER_BUILDKIT", "0")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("the docker command");
-    build.stdin.take().expect("its input").write_all(file.as_bytes()).expect("its input is read");
-    assert!(build.wait().expect("its end").success(), "an image is built");
+    docker::build(tag, &format!("FROM {BUSYBOX}\n{lines}"));
 }
 
 /// An engine whose app goes with it.
@@ -83,7 +55,7 @@ impl Drop for Shop {
 
 #[test]
 fn an_image_becomes_a_proved_url_and_the_way_back_is_short() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     page("pilothouse-test/page:v1", "one");
@@ -123,7 +95,7 @@ fn an_image_becomes_a_proved_url_and_the_way_back_is_short() {
 
 #[test]
 fn what_runs_goes_on_without_an_engine_and_what_was_removed_comes_back() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     page("pilothouse-test/page:v3", "three");
@@ -146,7 +118,7 @@ fn what_runs_goes_on_without_an_engine_and_what_was_removed_comes_back() {
 
 #[test]
 fn a_foreign_container_is_shown_and_touched_only_by_name() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     let engine = Engine::start();
@@ -171,7 +143,7 @@ fn a_foreign_container_is_shown_and_touched_only_by_name() {
 
 #[test]
 fn an_image_that_no_registry_gives_is_refused_with_the_next_step() {
-    if !has_docker() {
+    if !docker::is_there() {
         return;
     }
     let engine = Engine::start();

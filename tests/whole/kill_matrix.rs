@@ -16,9 +16,10 @@ use serde_json::Value;
 
 use crate::support::{
     app::App,
+    docker,
     engine::Engine,
     processes,
-    wait::{has, seconds, until_some},
+    wait::{seconds, until_some},
 };
 
 /// Only faults that hold what this variable says; for a look at one of them.
@@ -228,18 +229,8 @@ fn look(engine: &Engine) -> End {
         processes: roles,
         releases: entries("releases/shop"),
         scratch: entries("scratch"),
-        containers: if has_containers { running_containers(engine) } else { 0 },
+        containers: if has_containers { docker::running(engine.state()).len() } else { 0 },
     }
-}
-
-/// As Docker counts them, by the label of this engine's state folder.
-fn running_containers(engine: &Engine) -> usize {
-    use sha2::{Digest, Sha256};
-    let digest: [u8; 32] = Sha256::digest(engine.state().as_os_str().as_encoded_bytes()).into();
-    let mark: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    let label = format!("label=pilothouse.state={mark}");
-    let list = std::process::Command::new("docker").args(["ps", "-q", "--filter", &label]).output().expect("the docker command");
-    String::from_utf8_lossy(&list.stdout).lines().count()
 }
 
 /// (kind, key) of every record with a key, and how many records there are.
@@ -306,26 +297,15 @@ const IN_CONTAINERS: &[(&str, Deed)] = &[
 
 /// An image whose `/version` names it, ended by its first signal.
 fn make_image(version: &str) {
-    use std::io::Write as _;
     let serve = r#"["sh","-c","trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait"]"#;
     let page = format!(r#"RUN echo '{{"version":"{version}"}}' > /www/version"#);
-    let file = format!("FROM pilothouse-test/busybox:1\n{page}\nRUN echo {version} > /www/index.html\nEXPOSE 80\nCMD {serve}\n");
-    let mut build = std::process::Command::new("docker")
-        .args(["build", "-q", "-t", &format!("pilothouse-test/version:{version}"), "-"])
-        .env("DOCKER_BUILDKIT", "0")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("the docker command");
-    build.stdin.take().expect("its input").write_all(file.as_bytes()).expect("its input is read");
-    assert!(build.wait().expect("its end").success(), "an image is built");
+    let lines = format!("FROM {}\n{page}\nRUN echo {version} > /www/index.html\nEXPOSE 80\nCMD {serve}\n", docker::BUSYBOX);
+    docker::build(&format!("pilothouse-test/version:{version}"), &lines);
 }
 
 #[test]
 fn containers_of_an_engine_killed_anywhere_are_as_if_it_had_not_been() {
-    let there = std::env::var_os("PILOTHOUSE_TEST_DOCKER").is_some() && std::env::var_os("DOCKER_HOST").is_some();
-    if !has("a Docker engine for tests", "tests/run starts one", there) {
+    if !docker::is_there() {
         return;
     }
     make_image("v1");

@@ -1,11 +1,17 @@
 //! The pages of `tests/scenarios/`, done line by line. Its README says what a line may be.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
+    docker,
     engine::Engine,
     git::{self, Repository},
     http::{self, Poll},
@@ -16,18 +22,61 @@ use crate::support::{
 
 #[test]
 fn a_site_built_by_vite() {
-    tell("site");
+    tell("site", STATIC);
 }
 
 #[test]
 fn a_small_social_network() {
-    tell("tweet");
+    tell("tweet", PROCESSES);
 }
 
 #[test]
 fn a_python_service() {
-    tell("words");
+    tell("words", PROCESSES);
 }
+
+#[test]
+fn a_rust_service() {
+    tell("ferry", PROCESSES);
+}
+
+#[test]
+fn a_php_page() {
+    tell("moon", PROCESSES);
+}
+
+#[test]
+fn a_php_page_in_containers() {
+    tell("moon", &In { images: &["php"], ..CONTAINERS });
+}
+
+#[test]
+fn a_procfile() {
+    tell("queue", PROCESSES);
+}
+
+#[test]
+fn a_procfile_in_containers() {
+    tell("queue", &In { images: &["python"], ..CONTAINERS });
+}
+
+#[test]
+fn a_plain_folder() {
+    tell("leaflet", STATIC);
+}
+
+/// What a page's apps run in.
+struct In {
+    runtime: &'static str,
+    /// Base images that its builds begin with.
+    images: &'static [&'static str],
+    /// What each `deploy` of the page says besides.
+    flags: &'static str,
+}
+
+const STATIC: &In = &In { runtime: "static", images: &[], flags: "" };
+const PROCESSES: &In = &In { runtime: "process", ..*STATIC };
+const CONTAINERS: In = In { runtime: "container", flags: "--runtime docker", ..*STATIC };
 
 #[test]
 fn every_page_is_told() {
@@ -35,11 +84,11 @@ fn every_page_is_told() {
     for entry in fs::read_dir(folder()).expect("the folder is there") {
         let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
         let page = name.trim_end_matches(".md");
-        assert!(page == "README" || own.contains(&format!("tell(\"{page}\")")), "{name} has no test");
+        assert!(page == "README" || own.contains(&format!("tell(\"{page}\",")), "{name} has no test");
     }
 }
 
-fn folder() -> std::path::PathBuf {
+fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
@@ -51,16 +100,51 @@ struct Step {
     gives: Vec<String>,
 }
 
-fn tell(page: &str) {
+fn tell(page: &str, within: &In) {
     let file = folder().join(format!("{page}.md"));
     let text = fs::read_to_string(&file).expect("the page is there");
-    let mut story = Story::new(page);
+    let mut told = Told::of(within.runtime, page);
+    if within.runtime == "container" && !docker::is_there() {
+        return told.end("skipped");
+    }
+    let mut story = Story::new(page, within);
     for step in steps(&text) {
-        match story.act(&step) {
+        let from = Instant::now();
+        let done = story.act(&step);
+        eprintln!("{page}.md:{}: {:.1} s", step.line, from.elapsed().as_secs_f64());
+        match done {
             Ok(true) => {}
-            Ok(false) => return,
+            Ok(false) => return told.end("skipped"),
             Err(why) => panic!("{page}.md:{}: `{}`: {why}\n{}", step.line, step.does, story.engine.engine_output()),
         }
+    }
+    told.end("passed");
+}
+
+/// A line of the table that `tests/run` prints at its end: runtime, page, what came of it, seconds.
+struct Told {
+    file: PathBuf,
+    what: String,
+    from: Instant,
+    came_of_it: &'static str,
+}
+
+impl Told {
+    fn of(runtime: &str, page: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/told");
+        fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join(format!("{page}.{runtime}"));
+        Self { file, what: format!("{runtime} {page}"), from: Instant::now(), came_of_it: "failed" }
+    }
+
+    fn end(&mut self, came_of_it: &'static str) {
+        self.came_of_it = came_of_it;
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = fs::write(&self.file, format!("{} {} {}\n", self.what, self.came_of_it, self.from.elapsed().as_secs()));
     }
 }
 
@@ -82,6 +166,9 @@ fn steps(text: &str) -> Vec<Step> {
 /// What is known while a page is told.
 struct Story {
     engine: Engine,
+    in_containers: bool,
+    /// What each `deploy` says besides.
+    flags: String,
     postgres: Option<Postgres>,
     repositories: BTreeMap<String, Repository>,
     words: BTreeMap<String, String>,
@@ -98,12 +185,18 @@ struct Gave {
 }
 
 impl Story {
-    fn new(page: &str) -> Self {
-        let engine = Engine::with(&[("PILOTHOUSE_BOOT_ID", "boot-0")]);
+    fn new(page: &str, within: &In) -> Self {
         let mut words = BTreeMap::from([("page".to_owned(), page.to_owned())]);
+        words.insert("image.busybox".to_owned(), docker::BUSYBOX.to_owned());
+        for name in within.images {
+            words.insert(format!("image.{name}"), docker::image(name));
+        }
+        let engine = Engine::with(&environment(0).each_ref().map(|(name, value)| (*name, value.as_str())));
         words.insert("port".to_owned(), edge_port(&engine));
         Self {
             engine,
+            in_containers: within.runtime == "container",
+            flags: within.flags.to_owned(),
             postgres: None,
             repositories: BTreeMap::new(),
             words,
@@ -166,7 +259,8 @@ impl Story {
             let answer = answer.map_err(|error| error.to_string())?;
             return Ok(Gave { number: i64::from(answer.status), text: answer.body });
         }
-        let ran = self.engine.json(&line.split(' ').collect::<Vec<_>>());
+        let flags = if line.starts_with("deploy ") { self.fill(&self.flags) } else { String::new() };
+        let ran = self.engine.json(&line.split(' ').chain(flags.split_whitespace()).collect::<Vec<_>>());
         let number = ran.code.map_or(-1, i64::from);
         let text = if number == 0 || ran.stdout.starts_with('{') { ran.stdout.clone() } else { ran.to_string() };
         Ok(Gave { number, text })
@@ -254,8 +348,11 @@ impl Story {
 
     fn reboot(&mut self) {
         self.engine.power_off();
+        if self.in_containers {
+            docker::power_off(self.engine.state());
+        }
         self.boots += 1;
-        self.engine.set(&[("PILOTHOUSE_BOOT_ID", &format!("boot-{}", self.boots))]);
+        self.engine.set(&environment(self.boots).each_ref().map(|(name, value)| (*name, value.as_str())));
         self.engine.run_engine();
         self.words.insert("port".to_owned(), edge_port(&self.engine));
     }
@@ -263,6 +360,22 @@ impl Story {
     fn fill(&self, line: &str) -> String {
         self.words.iter().fold(line.to_owned(), |line, (name, value)| line.replace(&format!("{{{name}}}"), value))
     }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if self.in_containers {
+            // Else it would start again what is removed.
+            self.engine.kill_engine();
+            docker::forget(self.engine.state());
+        }
+    }
+}
+
+/// Environment of the engine after so many boots; images of languages are the tests' own.
+fn environment(boots: u32) -> [(&'static str, String); 2] {
+    let images = ["node", "php", "python"].map(|name| format!("{name}=pilothouse-test/{name}:1"));
+    [("PILOTHOUSE_BOOT_ID", format!("boot-{boots}")), ("PILOTHOUSE_DOCKER_BASE_IMAGES", images.join(","))]
 }
 
 /// The port of the edge's first plain listener.

@@ -25,15 +25,8 @@ impl DockerRuntime {
     async fn own_network(&self, docker: &Docker) -> Result<Ipv4Addr, Problem> {
         let name = labels::own_network_name(&self.mark);
         let subnet = &self.settings.config.docker.subnet;
-        let mut found = self.network(docker, &name).await?;
-        if found.is_none() {
-            let own = [(labels::STATE.to_owned(), self.mark.to_string())];
-            self.make_network(docker, &name, own.into(), subnet).await?;
-            found = self.network(docker, &name).await?;
-        }
-        let Some(found) = found else {
-            return Err(Problem::unavailable("the network of containers was removed at once").at(name).hint("try again"));
-        };
+        let own = [(labels::STATE.to_owned(), self.mark.to_string())];
+        let found = self.made_network(docker, &name, own.into(), subnet).await?;
         if found.labels.as_ref().and_then(|labels| labels.get(labels::STATE)).is_none_or(|state| **state != *self.mark) {
             return Err(Problem::conflict(format!("a network named {name} is there already, and it is not ours"))
                 .at(name.clone())
@@ -52,11 +45,29 @@ impl DockerRuntime {
             return Ok(labels::own_network_name(&self.mark));
         }
         let name = labels::network_name(&self.mark, &instance.app);
-        if self.network(docker, &name).await?.is_none() {
-            let own = [(labels::STATE, self.mark.to_string()), (labels::APP, instance.app.to_string())];
-            self.make_network(docker, &name, own.map(|(name, value)| (name.to_owned(), value)).into(), "").await?;
-        }
+        let own = [(labels::STATE, self.mark.to_string()), (labels::APP, instance.app.to_string())];
+        self.made_network(docker, &name, own.map(|(name, value)| (name.to_owned(), value)).into(), "").await?;
         Ok(name)
+    }
+
+    /// The network of that name, which is made when it is not there yet.
+    async fn made_network(
+        &self,
+        docker: &Docker,
+        name: &str,
+        labels: HashMap<String, String>,
+        subnet: &str,
+    ) -> Result<NetworkInspect, Problem> {
+        if let Some(found) = self.network(docker, name).await? {
+            return Ok(found);
+        }
+        let _alone = self.making.lock().await;
+        if let Some(found) = self.network(docker, name).await? {
+            return Ok(found);
+        }
+        self.make_network(docker, name, labels, subnet).await?;
+        let made = self.network(docker, name).await?;
+        made.ok_or_else(|| Problem::unavailable("the network of containers was removed at once").at(name).hint("try again"))
     }
 
     async fn network(&self, docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, Problem> {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each of the programs made from this uses a part")]
 
 pub mod app;
+pub mod docker;
 pub mod engine;
 pub mod git;
 pub mod http;
