@@ -15,19 +15,23 @@ use crate::{
         edge::{EdgeStatus, Slot},
         ids::{AppId, ReleaseId},
         log::LogLabels,
-        problem::Problem,
+        problem::{Problem, ProblemKind},
         units::Millis,
     },
     runtimes::keepers,
     wire::{
         edge::{EdgeClient, EdgeStart},
-        serving,
+        serving, waiting,
     },
 };
 
 /// How long a starting edge is waited for; its ports may take 10 s of it.
 const STARTING: Duration = Duration::from_secs(20);
+/// How long an order waits for an edge that waits for its port.
+const AWAITED: Duration = Duration::from_secs(20);
 /// Between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// The same of an edge that starts.
 const STEP: Duration = Duration::from_millis(20);
 /// Label of what edges write, in logs.
 const LABEL: &str = "edge";
@@ -45,6 +49,11 @@ fn serving(tools: &Tools) -> Slot {
 /// The edges that do not serve, as far as they have a door.
 pub fn others(tools: &Tools) -> impl Iterator<Item = EdgeClient> {
     EdgeClient::others(&tools.settings.state, serving(tools))
+}
+
+/// Whether the edge says that something keeps it from serving.
+pub fn waits(tools: &Tools) -> bool {
+    waiting::why(&tools.settings.state, serving(tools)).is_some()
 }
 
 /// Sees to it that an edge is kept. Cheap when it is.
@@ -93,11 +102,36 @@ pub async fn tended(tools: &Tools) -> Result<EdgeStatus, Problem> {
     tend(tools, &turn(tools).await).await
 }
 
-/// As `tended`, for who has the turn already.
+/// As `tended`, for work that cannot be done without it: an edge that waits, such as for its port, is waited for, which is
+/// told. The problem is not to be tried again.
+pub async fn awaited(tools: &Tools, progress: impl Fn(String)) -> Result<EdgeStatus, Problem> {
+    let deadline = Instant::now() + AWAITED;
+    loop {
+        let problem = match tended(tools).await {
+            Err(problem) if waits(tools) => problem,
+            answer => return answer,
+        };
+        if Instant::now() >= deadline {
+            return Err(Problem { kind: ProblemKind::Limit, ..problem });
+        }
+        progress(format!("waits: {}", problem.what));
+        sleep(LOOK).await;
+    }
+}
+
+/// As `tended`, for who has the turn already. An edge that says that it waits is not waited for.
 pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem> {
     ensure(tools).await?;
     let deadline = Instant::now() + STARTING;
     loop {
+        // Before it is asked: one that waits would not answer.
+        if let Some(why) = waiting::why(&tools.settings.state, serving(tools)) {
+            return Err(Problem {
+                kind: ProblemKind::Unavailable,
+                what: format!("the edge does not serve: {}", why.what),
+                ..why
+            });
+        }
         match tools.edge.status().await {
             Ok(mut status) => {
                 status.troubles.extend(turn.0.clone());

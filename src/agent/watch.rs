@@ -61,8 +61,10 @@ pub(super) async fn edge(tools: Tools) {
         known = match edges::tended(&tools).await {
             Ok(status) => EdgeStatus { up: true, ..status },
             Err(problem) => {
-                tracing::error!(%problem, "the edge does not answer");
-                EdgeStatus { up: false, ..known }
+                if known.troubles != [problem.clone()] {
+                    tracing::error!(%problem, "the edge does not answer");
+                }
+                EdgeStatus { up: false, troubles: vec![problem], ..known }
             }
         };
         if tools.reports.send(Report::Edge(known.clone())).await.is_err() {

@@ -128,7 +128,8 @@ async fn start(context: &Context<'_>) -> Result<Ended, Problem> {
     // An engine without its edge cannot give anybody an address.
     let status = loop {
         let status = client.status().await?;
-        if status.edge.up || Instant::now() >= deadline {
+        let is_told = status.edge.up || !status.edge.troubles.is_empty();
+        if is_told || Instant::now() >= deadline {
             break status;
         }
         sleep(Duration::from_millis(20)).await;

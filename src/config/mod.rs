@@ -4,6 +4,7 @@ pub mod clock;
 pub mod load;
 pub mod manifest_file;
 pub mod settings;
+pub mod sockets;
 pub mod state_dir;
 pub mod strict;
 

@@ -95,6 +95,11 @@ impl StateDir {
         self.edge().join(format!("edge-{slot}.json"))
     }
 
+    /// Why one edge does not serve yet.
+    pub fn edge_waits(&self, slot: Slot) -> PathBuf {
+        self.edge().join(format!("waits-{slot}.json"))
+    }
+
     /// One folder per keeper: `keepers/shop-1-a/{spec.json,state.json,labels.json,log/}`.
     pub fn keepers(&self) -> PathBuf {
         self.root.join("keepers")

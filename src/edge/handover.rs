@@ -31,18 +31,24 @@ use crate::{
         edge::{EdgeClient, EdgeStart, Successor},
         http,
         serving::{serve_as, serving},
+        waiting,
     },
 };
 
-/// How long an address that is not free yet is waited for: the edge of the last run may still be closing.
+/// How long an edge that another one waits to be replaced by waits for an address that is not free.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the port of the last run is wanted back when nobody asked for it: that run may still be closing.
+const SAME_PORT: Duration = Duration::from_secs(2);
+/// After this wait, and as often, it is told who has the address.
+const TELL: Duration = Duration::from_secs(1);
 /// Between two tries.
 const STEP: Duration = Duration::from_millis(50);
 /// Longest wait for the other side of a hatch.
 const PASSING: Duration = Duration::from_secs(5);
 
 /// The listeners, as far as possible from the edge that accepts now, and all that it has handed over; absent when another
-/// edge serves, and this one is not to take its place.
+/// edge serves, and this one is not to take its place. An address that is not free is waited for: as long as it takes, but
+/// only for a while when the edge before serves meanwhile.
 pub(super) async fn listeners(
     state: &StateDir,
     me: Successor,
@@ -50,15 +56,25 @@ pub(super) async fn listeners(
     threads: usize,
 ) -> Result<Option<(Listeners, Listeners, Handed)>, Problem> {
     let began = Instant::now();
+    let mut told = began;
     loop {
         // Looked at anew each time: an edge that was killed may be back, or another one may have come first.
-        let has_place = serving(state).is_none_or(|slot| slot == me.slot || me.replaces == Some(slot));
-        if !has_place {
+        let place = serving(state);
+        if place.is_some_and(|slot| slot != me.slot && me.replaces != Some(slot)) {
             return Ok(None);
         }
+        let is_needed = place.is_none_or(|slot| slot == me.slot);
         let handed = take_sockets(state, me).await;
-        match ports::open(config, threads, &state.edge(), &handed) {
-            Err(problem) if problem.kind == ProblemKind::Conflict && began.elapsed() < PATIENCE => sleep(STEP).await,
+        match ports::open(config, threads, &state.edge(), &handed, began.elapsed() >= SAME_PORT) {
+            Err(problem) if problem.kind == ProblemKind::Conflict && (is_needed || began.elapsed() < PATIENCE) => {
+                if is_needed && told.elapsed() >= TELL {
+                    tracing::warn!(%problem, "the edge waits for its port");
+                    // Without it only the log tells.
+                    let _ = waiting::tell(state, me.slot, &problem);
+                    told = Instant::now();
+                }
+                sleep(STEP).await;
+            }
             opened => return opened.map(|(plain, secure)| Some((plain, secure, handed))),
         }
     }
@@ -125,6 +141,7 @@ pub(super) fn take_place(edge: &Edge, config: &EdgeSettings) -> Result<(), Probl
     let cannot = |error| {
         Problem::unavailable(format!("cannot take the edge's place: {error}")).at(edge.state.edge_socket().display().to_string())
     };
+    waiting::over(&edge.state, edge.slot).map_err(cannot)?;
     serve_as(&edge.state, edge.slot).map_err(cannot)?;
     // Whoever takes a slot later must not be taken for the one that was replaced here.
     EdgeStart { edge: config.clone(), replaces: None }.write(&edge.state, edge.slot).map_err(cannot)

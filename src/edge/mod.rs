@@ -125,23 +125,35 @@ pub fn role(arguments: &[String]) -> ExitCode {
 /// Runs an edge until it is asked to end, by SIGTERM, SIGINT or its control door, or was replaced and is done.
 ///
 /// Takes up the table of the edge before first, so it serves at once, and its listening sockets when it still has them.
-/// Fails when an edge of this slot runs, or its port is not free after 10 s; the edge before then serves on.
+/// A port that another program holds is waited for. Fails when an edge of this slot runs; of one that was to replace
+/// another also when its port is not free after 10 s: the edge before then serves on. What keeps it from serving is told
+/// by `wire::waiting`.
 pub fn run(state: StateDir, slot: Slot) -> Result<Ended, Problem> {
     state.create().map_err(|error| Problem::unavailable(format!("cannot make the state folder: {error}")).at(shown(&state)))?;
     let control = runtime()?;
     // First of all: it tells whether this edge runs already.
     let place = state.edge_door(slot);
     let door = control.block_on(async { wire::http::bind(&place) }).map_err(|error| door_taken(&place, &error))?;
-    let EdgeStart { edge: config, replaces } = EdgeStart::read(&state, slot)?;
+    let _ = wire::waiting::over(&state, slot);
+    let ended = serve_from(&state, slot, &control, door);
+    if let Err(problem) = &ended {
+        // Without it only the log tells.
+        let _ = wire::waiting::tell(&state, slot, problem);
+    }
+    ended
+}
+
+fn serve_from(state: &StateDir, slot: Slot, control: &Runtime, door: tokio::net::UnixListener) -> Result<Ended, Problem> {
+    let EdgeStart { edge: config, replaces } = EdgeStart::read(state, slot)?;
     let me = Successor { slot, replaces };
     let serving = if config.threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { config.threads };
-    let Some((plain, secure, handed)) = control.block_on(handover::listeners(&state, me, &config, serving))? else {
+    let Some((plain, secure, handed)) = control.block_on(handover::listeners(state, me, &config, serving))? else {
         return Ok(Ended::Unneeded);
     };
     let lost = Arc::new(AtomicU64::new(0));
     let (log, writer) = access::writer(state.edge().join("access.log"), Arc::clone(&lost))
-        .map_err(|error| Problem::unavailable(format!("cannot write the access log: {error}")).at(shown(&state)))?;
-    let edge = Arc::new(edge(state, slot, &config, (&plain, &secure), serving + 1, lost)?);
+        .map_err(|error| Problem::unavailable(format!("cannot write the access log: {error}")).at(shown(state)))?;
+    let edge = Arc::new(edge(state.clone(), slot, &config, (&plain, &secure), serving + 1, lost)?);
     table::restore(&edge)?;
     control.block_on(async { internal::restore(&edge, &handed) });
     // What this edge does not listen on must not be kept open.
@@ -168,7 +180,7 @@ pub fn run(state: StateDir, slot: Slot) -> Result<Ended, Problem> {
     let _ = log.send(access::END);
     let _ = writer.join();
     // Nobody need ask here any more.
-    let _ = std::fs::remove_file(place);
+    let _ = std::fs::remove_file(state.edge_door(slot));
     Ok(ended)
 }
 
@@ -218,6 +230,7 @@ fn edge(
         started_at: clock::now(),
         http: plain.addresses.clone(),
         https: secure.addresses.clone(),
+        moved: plain.moved.clone(),
         tls: Tls::new(config)?,
         redirects: config.redirect,
         hsts: hsts(config),

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::table;
-use crate::{config::settings::EdgeSettings, model::problem::Problem};
+use crate::{
+    config::{settings::EdgeSettings, sockets},
+    model::problem::Problem,
+};
 
 /// First port that is tried when none is set.
 const FIRST_PORT: u16 = 8080;
@@ -55,20 +58,24 @@ struct Chosen {
 pub(super) struct Listeners {
     pub addresses: Vec<SocketAddr>,
     pub per_thread: Vec<Vec<TcpListener>>,
+    /// Why the port is not the one of before.
+    pub moved: Option<Problem>,
     asked: Vec<SocketAddr>,
     file: PathBuf,
 }
 
 /// Opens the listeners for plain HTTP and for HTTPS; of these there may be none.
 ///
-/// A conflict means that an address is taken: it may be free later.
+/// A conflict means that an address is taken: it may be free later. With `may_move` a port that nobody asked for is then
+/// another one than before.
 pub(super) fn open(
     config: &EdgeSettings,
     threads: usize,
     folder: &Path,
     handed: &Handed,
+    may_move: bool,
 ) -> Result<(Listeners, Listeners), Problem> {
-    let plain = open_known(&config.http, threads, folder.join("ports.json"), handed)?;
+    let plain = open_known(&config.http, threads, folder.join("ports.json"), handed, may_move)?;
     if config.https.is_empty() {
         return Ok((plain, Listeners::default()));
     }
@@ -77,15 +84,27 @@ pub(super) fn open(
             .at("edge.https")
             .hint("give each an address of its own"));
     }
-    let secure = open_known(&config.https, threads, folder.join("ports-https.json"), handed)?;
+    let secure = open_known(&config.https, threads, folder.join("ports-https.json"), handed, false)?;
     Ok((plain, secure))
 }
 
 /// Those that were chosen at the last start with the same settings, else new ones.
-fn open_known(asked: &[SocketAddr], threads: usize, file: PathBuf, handed: &Handed) -> Result<Listeners, Problem> {
+fn open_known(
+    asked: &[SocketAddr],
+    threads: usize,
+    file: PathBuf,
+    handed: &Handed,
+    may_move: bool,
+) -> Result<Listeners, Problem> {
     let known: Option<Chosen> = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let opened = match known.filter(|known| known.asked == asked && !known.http.is_empty()) {
-        Some(known) => listen_all(&known.http, threads, handed),
+        Some(known) => match listen_all(&known.http, threads, handed) {
+            Err((address, error)) if asked.is_empty() && (may_move || error.kind() != io::ErrorKind::AddrInUse) => {
+                let free = first_free(threads, handed)?;
+                return Ok(Listeners { file, moved: Some(moved(address, &error, &free)), ..free });
+            }
+            opened => opened,
+        },
         None if asked.is_empty() => return Ok(Listeners { file, ..first_free(threads, handed)? }),
         None => listen_all(asked, threads, handed),
     };
@@ -132,11 +151,19 @@ fn first_free(threads: usize, handed: &Handed) -> Result<Listeners, Problem> {
     Err(Problem::conflict(format!("no port from {FIRST_PORT} to {} is free", FIRST_PORT + PORTS - 1)).hint("set edge.http"))
 }
 
+/// Tells that the port is another one than before.
+fn moved(from: SocketAddr, error: &io::Error, to: &Listeners) -> Problem {
+    let port = to.addresses.first().map_or(0, SocketAddr::port);
+    let why = refused(from, error);
+    Problem { what: format!("{}: the edge listens on port {port} now", why.what), ..why }
+        .hint("see the new addresses of apps with `pilothouse apps`; for a port that stays set edge.http")
+}
+
 fn refused(address: SocketAddr, error: &io::Error) -> Problem {
     let port = address.port();
     match error.kind() {
-        io::ErrorKind::AddrInUse => Problem::conflict(format!("port {port} is taken by another program"))
-            .hint(format!("find it with `ss -ltnp 'sport = :{port}'`, or set edge.http to another port")),
+        io::ErrorKind::AddrInUse => Problem::conflict(format!("port {port} is taken by {}", sockets::taken_by(address)))
+            .hint(format!("end that program (`ss -ltnp 'sport = :{port}'` shows it), or set edge.http to another port")),
         io::ErrorKind::PermissionDenied => Problem::user(format!("port {port} needs rights that this user lacks"))
             .hint("set edge.http to a port from 1024 on, or grant CAP_NET_BIND_SERVICE"),
         _ => Problem::user(format!("cannot listen on {address}: {error}")).hint("set edge.http to an address of this machine"),
@@ -230,11 +257,11 @@ mod tests {
     fn the_port_stays_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let config = EdgeSettings { http: vec![ANY], ..EdgeSettings::default() };
-        let first = open(&config, 1, folder.path(), &Handed::default()).unwrap().0;
+        let first = open(&config, 1, folder.path(), &Handed::default(), false).unwrap().0;
         first.remember().unwrap();
         let addresses = first.addresses.clone();
         drop(first);
-        assert_eq!(open(&config, 1, folder.path(), &Handed::default()).unwrap().0.addresses, addresses);
+        assert_eq!(open(&config, 1, folder.path(), &Handed::default(), false).unwrap().0.addresses, addresses);
     }
 
     #[test]

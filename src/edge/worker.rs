@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     config::{StateDir, settings::EdgeSettings},
-    model::{edge::Slot, ids::InstanceId, units::Timestamp},
+    model::{edge::Slot, ids::InstanceId, problem::Problem, units::Timestamp},
 };
 
 /// A value on cache lines of its own: threads that write neighbours would slow each other down.
@@ -71,6 +71,8 @@ pub(super) struct Edge {
     /// Public listeners.
     pub http: Vec<SocketAddr>,
     pub https: Vec<SocketAddr>,
+    /// Why the port is not the one of before.
+    pub moved: Option<Problem>,
     /// Where containers of this machine ask.
     pub internal: tokio::sync::watch::Sender<Open>,
     /// Absent without a listener for HTTPS.

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, broadcast::error::RecvError, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -49,7 +49,7 @@ use crate::{
         ids::DeploymentId,
         instance::{Health, InstanceState},
         order::{Outcome, Report, Work},
-        problem::Problem,
+        problem::{Problem, ProblemKind},
     },
     secrets::{Secrets, known::Known, seal::Seal},
     store::sqlite::Sqlite,
@@ -128,7 +128,7 @@ pub async fn run(
     let surveyed = observe(&hub, &supervisor, reports);
     let controllers = supervisor.part();
     control(&settings, &hub, &controllers, &orders, &interrupts, &surveyed);
-    publish_table(&controllers, orders.clone(), surveyed);
+    publish_table(&controllers, &hub, orders.clone(), surveyed);
 
     let (end, mut ends) = watch::channel(None);
     let feeds = Arc::new(AtomicUsize::new(0));
@@ -220,6 +220,7 @@ fn forget_observations(fleet: &mut Fleet) {
         app.serving = None;
     }
     fleet.edge.up = false;
+    fleet.edge.troubles.clear();
     fleet.tasks.clear();
     fleet.hosts.clear();
     fleet.docker = None;
@@ -280,15 +281,30 @@ fn watch_branches(settings: &Settings, commands: &Commands, supervisor: &Supervi
     supervisor.keep("watches", move || controllers::schedule(Arc::clone(&watches), hub.clone(), watched.clone()));
 }
 
-/// Puts the journaled table in force once at the start: the edge may have been away for longer than the engine.
-fn publish_table(supervisor: &Supervisor, orders: Orders, mut surveyed: watch::Receiver<bool>) {
-    let stop = supervisor.stop().clone();
+/// Puts the journaled table in force at the start, since the edge may have been away for longer than the engine, and each
+/// time that the edge is back: it may have missed one.
+fn publish_table(supervisor: &Supervisor, hub: &Hub, orders: Orders, mut surveyed: watch::Receiver<bool>) {
+    let (stop, hub) = (supervisor.stop().clone(), hub.clone());
     supervisor.start(async move {
         let publish = async {
             let _ = surveyed.wait_for(|is| *is).await;
-            let outcome = orders.route(&Orders::key(DeploymentId(0), "route/start"), &stop).await;
-            if let Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem) = outcome {
-                tracing::error!(%problem, "the routing table could not be put in force");
+            let mut feed = hub.subscribe();
+            put_table(&orders, &stop).await;
+            let mut was_up = false;
+            loop {
+                let is_up = match feed.recv().await.map(|numbered| numbered.change.clone()) {
+                    Ok(Change::Edge(edge)) => edge.up,
+                    Ok(_) => continue,
+                    Err(RecvError::Lagged(_)) => {
+                        was_up = false;
+                        hub.look(|fleet| fleet.edge.up).await
+                    }
+                    Err(RecvError::Closed) => return,
+                };
+                if is_up && !was_up {
+                    put_table(&orders, &stop).await;
+                }
+                was_up = is_up;
             }
         };
         tokio::select! {
@@ -296,6 +312,19 @@ fn publish_table(supervisor: &Supervisor, orders: Orders, mut surveyed: watch::R
             () = stop.cancelled() => {}
         }
     });
+}
+
+/// Puts the table of now in force; an edge that waits, such as for its port, is waited for.
+async fn put_table(orders: &Orders, stop: &CancellationToken) {
+    let key = Orders::key(DeploymentId(0), "route/start");
+    while let Outcome::Failed(problem) | Outcome::Transient(problem) | Outcome::Unknown(problem) = orders.route(&key, stop).await
+    {
+        tracing::error!(%problem, "the routing table could not be put in force");
+        if !matches!(problem.kind, ProblemKind::Limit | ProblemKind::Unavailable) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn asked_to_end(ends: &mut watch::Receiver<Option<api::End>>) -> api::End {

@@ -90,6 +90,19 @@ fn edge(fleet: &Fleet, status: EdgeStatus) -> Vec<Change> {
         let what = "does not answer; its keeper starts it again".to_owned();
         changes.push(Change::Event(Event { at: clock::now(), subject: "edge".to_owned(), what, level: Level::Danger }));
     }
+    let known: Vec<&str> = fleet.edge.troubles.iter().map(|trouble| trouble.what.as_str()).collect();
+    for trouble in status.troubles.iter().filter(|trouble| !known.contains(&trouble.what.as_str())) {
+        // After a start of the engine it is no news.
+        if fleet.events.iter().rev().find(|event| event.subject == "edge").is_none_or(|event| event.what != trouble.what) {
+            let level = if status.up { Level::Warn } else { Level::Danger };
+            changes.push(Change::Event(Event {
+                at: clock::now(),
+                subject: "edge".to_owned(),
+                what: trouble.what.clone(),
+                level,
+            }));
+        }
+    }
     // Listeners may have moved: addresses follow.
     for app in fleet.apps.values() {
         let first =

@@ -123,6 +123,11 @@ pub struct EdgeStatus {
 }
 
 impl EdgeStatus {
+    /// Whether it has said what keeps it from serving, such as a port that another program has.
+    pub fn waits(&self) -> bool {
+        !self.up && !self.troubles.is_empty()
+    }
+
     /// `https://HOST:PORT/PATH` where a certificate is for the host, else `http://…`, by the first listener; a port that
     /// the scheme stands for is left out.
     pub fn url(&self, at: &Match) -> Option<String> {

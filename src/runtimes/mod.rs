@@ -16,7 +16,6 @@ pub mod docker;
 pub mod keepers;
 pub mod process;
 mod ready;
-mod sockets;
 mod watch;
 
 /// Runs instances on one host. Every method may be called at any time and by many at once; dropping a call's future

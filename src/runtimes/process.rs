@@ -5,9 +5,9 @@ use std::{fs, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::{Runtime, RuntimeError, Started, keepers, ready, sockets, watch};
+use super::{Runtime, RuntimeError, Started, keepers, ready, watch};
 use crate::{
-    config::Settings,
+    config::{Settings, sockets},
     keep::{KeeperState, Program, Spec, port, process},
     model::{
         ids::InstanceId,

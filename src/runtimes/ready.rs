@@ -4,9 +4,9 @@ use std::{collections::HashSet, net::IpAddr, net::SocketAddr, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{keepers, sockets};
+use super::keepers;
 use crate::{
-    config::{Settings, clock},
+    config::{Settings, clock, sockets},
     keep::{KeeperState, process},
     model::{ids::InstanceId, instance::InstanceState, log::LogLabels, problem::Problem, units::Millis},
 };

@@ -5,3 +5,4 @@ pub mod edge;
 pub mod engine;
 pub mod http;
 pub mod serving;
+pub mod waiting;

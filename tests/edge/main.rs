@@ -15,6 +15,7 @@ mod http2;
 mod limits;
 mod paths;
 mod pool;
+mod ports;
 mod proofs;
 mod restart;
 mod routing;

@@ -97,7 +97,16 @@ impl World {
     }
 
     pub async fn start_again(&mut self) {
+        self.begin_again();
+        self.await_up().await;
+    }
+
+    /// Starts it without waiting.
+    pub fn begin_again(&mut self) {
         self.process = launch(&self.state(), self.slot);
+    }
+
+    pub async fn await_up(&mut self) {
         self.status = up(&self.client).await;
     }
 

@@ -13,5 +13,6 @@ mod kill_matrix;
 mod scenarios;
 mod secrets;
 mod support;
+mod taken_port;
 mod terminal;
 mod watch;

@@ -16,8 +16,9 @@ use crate::{
 };
 
 /// Puts a table in force, everywhere.
-pub async fn route(tools: &Tools, table: &RouteTable) -> Outcome {
+pub async fn route(tools: &Tools, table: &RouteTable, progress: impl Fn(String)) -> Outcome {
     let put = async {
+        edges::awaited(tools, progress).await?;
         // No edge takes another one's place meanwhile: the new one would have the table before.
         let turn = edges::turn(tools).await;
         let status = edges::tend(tools, &turn).await?;
@@ -44,9 +45,9 @@ async fn follow(other: &EdgeClient, table: &RouteTable) {
 }
 
 /// Has the edge prove by a request that a release answers.
-pub async fn prove(tools: &Tools, request: &ProofRequest, cancel: &CancellationToken) -> Outcome {
+pub async fn prove(tools: &Tools, request: &ProofRequest, progress: impl Fn(String), cancel: &CancellationToken) -> Outcome {
     let prove = async {
-        edges::tended(tools).await?;
+        edges::awaited(tools, progress).await?;
         tools.edge.prove(request).await
     };
     tokio::select! {
@@ -60,7 +61,11 @@ pub async fn prove(tools: &Tools, request: &ProofRequest, cancel: &CancellationT
 pub async fn drain(tools: &Tools, instances: &[InstanceId], within: Millis) -> Outcome {
     let others =
         edges::others(tools).map(|other| async move { other.drain(instances, within).await.map_or(0, |drained| drained.left) });
-    let (drained, others) = tokio::join!(tools.edge.drain(instances, within), futures_util::future::join_all(others));
+    let serving = async {
+        // One that waits would not answer.
+        if edges::waits(tools) { Ok(Drained { left: 0 }) } else { tools.edge.drain(instances, within).await }
+    };
+    let (drained, others) = tokio::join!(serving, futures_util::future::join_all(others));
     let all = drained.map(|drained| Drained { left: drained.left + others.iter().sum::<u64>() });
     outcome(all.map(Done::Drained))
 }

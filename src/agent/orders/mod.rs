@@ -59,8 +59,8 @@ pub(super) async fn execute(tools: &Tools, key: &OrderKey, work: Work, cancel: &
             start::start(tools, &spec, progress(tools, key), cancel).await
         }
         Work::Await { instance, listens, within } => await_ready::await_ready(runtime, &instance, listens, within, cancel).await,
-        Work::Route(table) => edge::route(tools, &table).await,
-        Work::Prove(request) => edge::prove(tools, &request, cancel).await,
+        Work::Route(table) => edge::route(tools, &table, progress(tools, key)).await,
+        Work::Prove(request) => edge::prove(tools, &request, progress(tools, key), cancel).await,
         Work::Drain { instances, within } => edge::drain(tools, &instances, within).await,
         Work::Stop { instance } => {
             drop(tools.starting.write().await);

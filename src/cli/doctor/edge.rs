@@ -6,19 +6,32 @@ use std::{
 };
 
 use super::Finding;
-use crate::{config::settings::EdgeSettings, model::edge::EdgeStatus};
+use crate::{
+    config::{
+        settings::{CertificateFiles, EdgeSettings},
+        sockets,
+    },
+    model::{edge::EdgeStatus, problem::Problem},
+};
 
 /// `edge` is absent when none can be asked.
 pub(super) fn look(settings: &EdgeSettings, edge: Option<&EdgeStatus>) -> Vec<Finding> {
     let open: Vec<SocketAddr> = edge.iter().flat_map(|edge| edge.http.iter().chain(&edge.https)).copied().collect();
-    let asked = settings.http.iter().chain(&settings.https).filter(|address| address.port() != 0);
+    let troubles: Vec<&Problem> = edge.iter().flat_map(|edge| &edge.troubles).collect();
+    let is_told = |address: &SocketAddr| troubles.iter().any(|trouble| trouble.at == Some(address.to_string()));
+    let asked = settings.http.iter().chain(&settings.https).filter(|address| address.port() != 0 && !is_told(address));
     let mut findings: Vec<Finding> =
         asked.map(|address| if open.contains(address) { serving(*address) } else { listener(*address) }).collect();
-    let troubles = edge.iter().flat_map(|edge| &edge.troubles);
-    findings.extend(troubles.map(|trouble| {
+    findings.extend(troubles.into_iter().map(|trouble| {
         let place = trouble.at.as_deref().map(|at| format!("{at}: ")).unwrap_or_default();
         let mend = trouble.next.clone().unwrap_or_else(|| "look at the file".to_owned());
-        Finding::bad("certificate", format!("{place}{}", trouble.what), mend)
+        let is_of_certificate = |pair: &CertificateFiles| {
+            [&pair.cert, &pair.key]
+                .into_iter()
+                .any(|file| trouble.at.as_deref().is_some_and(|at| at == file.display().to_string()))
+        };
+        let name = if settings.certificates.iter().any(is_of_certificate) { "certificate" } else { "edge" };
+        Finding::bad(name, format!("{place}{}", trouble.what), mend)
     }));
     findings
 }
@@ -33,8 +46,8 @@ fn listener(address: SocketAddr) -> Finding {
         Ok(_) => Finding::good("edge listener", format!("{address} can be opened")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => Finding::bad(
             "edge listener",
-            format!("{address} is taken by another program"),
-            format!("find it with: ss -ltnp 'sport = :{port}'; or set edge.http and edge.https to other ports"),
+            format!("{address} is taken by {}", sockets::taken_by(address)),
+            format!("end that program (ss -ltnp 'sport = :{port}' shows it), or set edge.http and edge.https to other ports"),
         ),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::bad(
             "edge listener",
@@ -48,7 +61,6 @@ fn listener(address: SocketAddr) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::problem::Problem;
 
     #[test]
     fn a_taken_port_and_a_bad_certificate_come_with_what_mends_them() {

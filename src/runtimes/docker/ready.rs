@@ -16,14 +16,13 @@ use tokio::{
 
 use super::{DockerRuntime, Memory, logs, seen};
 use crate::{
-    config::clock,
+    config::{clock, sockets},
     model::{
         ids::InstanceId,
         instance::Exit,
         problem::{Problem, ProblemKind},
         units::{Millis, Timestamp},
     },
-    runtimes::sockets,
 };
 
 /// Where Docker itself listens in a container of a network.

@@ -11,7 +11,7 @@ use crate::{
     engine::journal::Mark,
     model::{
         ids::{DeploymentId, InstanceId},
-        order::{OrderKey, Outcome, Work},
+        order::{Done, OrderKey, Outcome, Work},
         problem::Problem,
         units::Millis,
     },
@@ -40,7 +40,14 @@ impl Deployments {
         if let Some(instance) = strategies::halted_by(name) {
             return self.start_again(key, &instance, cancel).await;
         }
-        let Some(instance) = started_by(name) else { return self.orders.route(key, cancel).await };
+        let Some(instance) = started_by(name) else {
+            // One that waits serves nothing, and gets the table of then once it serves.
+            let waits = self.hub.look(|fleet| fleet.edge.waits().then_some(fleet.edge.generation)).await;
+            return match waits {
+                Some(generation) => Outcome::Done(Done::Routed { generation }),
+                None => self.orders.route(key, cancel).await,
+            };
+        };
         // It may have answered requests; let those in flight end before it goes.
         let drained = vec![instance.clone()];
         let within = self.hub.look(move |fleet| steps::drain_limit(fleet, &drained)).await;

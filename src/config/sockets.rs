@@ -6,17 +6,17 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use crate::keep::process;
+use crate::model::log::safe;
 
 /// A listening TCP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Listener {
-    pub(super) address: SocketAddr,
-    pub(super) inode: u64,
+pub struct Listener {
+    pub address: SocketAddr,
+    pub inode: u64,
 }
 
 /// All listening sockets in the network namespace of a process; empty when they cannot be seen.
-pub(super) fn listeners(pid: u32) -> Vec<Listener> {
+pub fn listeners(pid: u32) -> Vec<Listener> {
     let mut all = Vec::new();
     for table in ["tcp", "tcp6"] {
         let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
@@ -48,7 +48,7 @@ fn address(hex: &str) -> Option<IpAddr> {
 }
 
 /// Inodes of the sockets that a process has open: none of one that is gone; an error when they are not shown to us.
-pub(super) fn inodes_of(pid: u32) -> io::Result<HashSet<u64>> {
+pub fn inodes_of(pid: u32) -> io::Result<HashSet<u64>> {
     let open = match fs::read_dir(format!("/proc/{pid}/fd")) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
         open => open.into_iter().flatten().flatten(),
@@ -61,9 +61,27 @@ pub(super) fn inodes_of(pid: u32) -> io::Result<HashSet<u64>> {
 }
 
 /// The process that has a socket open, if it can be seen. Looks at every process of the machine.
-pub(super) fn holder(inode: u64) -> Option<u32> {
-    let pids = process::all().into_iter().map(|stat| stat.process.pid);
-    pids.into_iter().find(|pid| inodes_of(*pid).is_ok_and(|inodes| inodes.contains(&inode)))
+pub fn holder(inode: u64) -> Option<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid| inodes_of(*pid).is_ok_and(|inodes| inodes.contains(&inode)))
+}
+
+/// Who keeps others from listening at `address`, in words: `python3 (pid 4711)`, or as much as can be seen of it.
+pub fn taken_by(address: SocketAddr) -> String {
+    let is_in_the_way = |found: &Listener| {
+        let overlaps = found.address.ip() == address.ip() || found.address.ip().is_unspecified() || address.ip().is_unspecified();
+        found.address.port() == address.port() && overlaps
+    };
+    let found: Vec<Listener> = listeners(std::process::id()).into_iter().filter(is_in_the_way).collect();
+    match found.iter().find_map(|listener| holder(listener.inode)) {
+        Some(pid) => {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            format!("{} (pid {pid})", safe(name.trim_end()))
+        }
+        None if found.is_empty() => "another program".to_owned(),
+        None => "a program of another user".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -87,5 +105,11 @@ mod tests {
         let found = listeners(me).into_iter().find(|listener| listener.address == address).unwrap();
         assert!(inodes_of(me).unwrap().contains(&found.inode));
         assert_eq!(holder(found.inode), Some(me));
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+        for wanted in [address, everywhere] {
+            assert!(taken_by(wanted).ends_with(&format!("(pid {me})")), "{}", taken_by(wanted));
+        }
+        drop(socket);
+        assert_eq!(taken_by(address), "another program");
     }
 }
