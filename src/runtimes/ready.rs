@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::keepers;
 use crate::{
-    config::{Settings, clock, sockets},
+    config::{Settings, sockets},
     keep::{KeeperState, process},
     model::{ids::InstanceId, instance::InstanceState, log::LogLabels, problem::Problem, units::Millis},
 };
@@ -18,7 +18,7 @@ const ELSEWHERE_GRACE: Duration = Duration::from_secs(2);
 
 /// See `Runtime::await_ready`.
 pub(super) async fn await_ready(settings: &Settings, id: &InstanceId, listens: bool, within: Millis) -> Result<(), Problem> {
-    let mut waiting = Waiting { settings, id, listens, elsewhere: None, begun: None };
+    let mut waiting = Waiting { settings, id, listens, elsewhere: None, begun: None, runs_since: None };
     match timeout(within.duration(), waiting.until_ready()).await {
         Ok(answer) => answer,
         Err(_) => Err(waiting.time_up(within)),
@@ -33,6 +33,8 @@ struct Waiting<'a> {
     elsewhere: Option<(SocketAddr, Instant)>,
     /// Restarts and address as they were first seen.
     begun: Option<(u32, Option<SocketAddr>)>,
+    /// Since when it was seen to run. Not by the time of its start: the wall clock may jump.
+    runs_since: Option<Instant>,
 }
 
 impl Waiting<'_> {
@@ -43,7 +45,7 @@ impl Waiting<'_> {
                 return Err(Problem::not_found(format!("there is no instance {}", self.id)));
             };
             self.check_exit(&state)?;
-            let is_ready = if self.listens { self.has_port(&state)? } else { has_run(&state) };
+            let is_ready = if self.listens { self.has_port(&state)? } else { self.has_run(&state) };
             if is_ready {
                 return Ok(());
             }
@@ -73,6 +75,14 @@ impl Waiting<'_> {
         };
         let ran = state.ran.map(|ran| format!(" {:.1} s after its start", ran.duration().as_secs_f64()));
         Err(self.with_evidence(Problem::app(format!("{} {how}{}", self.id, ran.unwrap_or_default()))))
+    }
+
+    fn has_run(&mut self, state: &KeeperState) -> bool {
+        if state.state != InstanceState::Running {
+            self.runs_since = None;
+            return false;
+        }
+        self.runs_since.get_or_insert_with(Instant::now).elapsed() >= WORKER_RUNS
     }
 
     /// Whether its tree listens on its port.
@@ -138,9 +148,4 @@ impl Waiting<'_> {
 /// All addresses of the machine, loopback among them.
 fn is_any(ip: IpAddr) -> bool {
     ip.is_unspecified()
-}
-
-fn has_run(state: &KeeperState) -> bool {
-    let is_running = state.state == InstanceState::Running;
-    is_running && state.started_at.is_some_and(|at| at.age(clock::now()) >= WORKER_RUNS)
 }

@@ -21,7 +21,7 @@ use crate::support::{
 };
 
 /// A world with release 1 of `shop` serving.
-fn serving() -> (Engine, App) {
+pub(crate) fn serving() -> (Engine, App) {
     let engine = Engine::start();
     let app = App::sample(engine.home(), "shop");
     engine.deploy_live(&app);
@@ -43,7 +43,7 @@ fn fails(engine: &Engine, app: &App, state: &str, cause: &str) -> Value {
 }
 
 /// Wants release 1 of `shop` to serve, and nothing else of it to run or lie about.
-fn still_serves(engine: &Engine) {
+pub(crate) fn still_serves(engine: &Engine) {
     assert_eq!(engine.version("shop"), "v1");
     let status = engine.await_status("shop", "only release 1 runs", |status| {
         status["running"].as_array().is_some_and(|list| list.len() == 1 && list[0]["release"] == 1)
@@ -53,7 +53,7 @@ fn still_serves(engine: &Engine) {
     engine.has_no_scratch();
 }
 
-fn keepers(engine: &Engine, app: &str) -> usize {
+pub(crate) fn keepers(engine: &Engine, app: &str) -> usize {
     engine.processes().iter().filter(|found| found.command.contains(&format!("keepers/{app}-"))).count()
 }
 
@@ -369,7 +369,7 @@ fn a_build_that_writes_two_hundred_megabytes_is_kept_short_and_says_so() {
 }
 
 /// Bytes that the files below `path` take.
-fn disk_of(path: &Path) -> u64 {
+pub(crate) fn disk_of(path: &Path) -> u64 {
     let Ok(meta) = fs::symlink_metadata(path) else { return 0 };
     let below = fs::read_dir(path).map_or(0, |entries| entries.flatten().map(|entry| disk_of(&entry.path())).sum());
     if meta.is_dir() { below } else { meta.len() }

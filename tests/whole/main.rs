@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "these tests stand outside: they run programs and wait")]
 
 mod bad_luck;
+mod bad_luck_around;
 mod builders;
 mod demo;
 mod deploy;

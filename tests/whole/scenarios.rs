@@ -26,13 +26,29 @@ fn a_site_built_by_vite() {
 }
 
 #[test]
+fn a_site_in_containers() {
+    let flags = "--dockerfile Dockerfile --env NODE_IMAGE={image.node} --env SERVER_IMAGE={image.busybox}";
+    tell("site", &In { images: &["node"], flags, ..CONTAINERS });
+}
+
+#[test]
 fn a_small_social_network() {
     tell("tweet", PROCESSES);
 }
 
 #[test]
+fn a_small_social_network_in_containers() {
+    tell("social", &In { images: &["node", "postgres"], flags: "", ..CONTAINERS });
+}
+
+#[test]
 fn a_python_service() {
     tell("words", PROCESSES);
+}
+
+#[test]
+fn a_python_service_in_containers() {
+    tell("words", &In { images: &["python"], ..CONTAINERS });
 }
 
 #[test]

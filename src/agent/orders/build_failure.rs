@@ -56,12 +56,15 @@ pub(super) fn of_exit(command: &Command<'_>, exit: &Exit, ran: Millis, limits: &
     }
     let problem = Problem::app(format!("{name} failed: {} after {ran}", exit.words())).at(command.place());
     let app = command.app;
-    let problem = match missing_program(exit, &lines) {
-        Some(program) => problem.hint(format!(
+    let problem = match (missing_program(exit, &lines), mismatch(&lines)) {
+        (Some(program), _) => problem.hint(format!(
             "`{program}` is not installed on this host: install it, or give another command by {}",
             command.flag()
         )),
-        None => problem.hint(format!(
+        (None, Some((file, mends))) => {
+            problem.hint(format!("{file} does not match what is asked for: run `{mends}`, and commit it"))
+        }
+        (None, None) => problem.hint(format!(
             "pilothouse logs {app} --build shows all of it; mend it, or give another command by {}",
             command.flag()
         )),
@@ -78,6 +81,24 @@ fn missing_program(exit: &Exit, lines: &[String]) -> Option<String> {
     let line = line.trim_end_matches("not found").trim_end().trim_end_matches("command");
     let word = line.trim_end_matches([' ', ':']).rsplit(": ").next()?.trim();
     (!word.is_empty() && !word.contains(' ')).then(|| word.to_owned())
+}
+
+/// What package managers say of a lock file that is behind: words of theirs, the file, the command that mends it.
+const MISMATCHES: &[(&str, &str, &str)] = &[
+    ("your package.json and package-lock.json", "package-lock.json", "npm install"),
+    ("ERR_PNPM_OUTDATED_LOCKFILE", "pnpm-lock.yaml", "pnpm install"),
+    ("Your lockfile needs to be updated", "yarn.lock", "yarn install"),
+    ("lockfile would have been modified by this install", "yarn.lock", "yarn install"),
+    ("lockfile had changes, but lockfile is frozen", "bun.lock", "bun install"),
+    ("The lockfile at `uv.lock` needs to be updated", "uv.lock", "uv lock"),
+    ("changed significantly since poetry.lock", "poetry.lock", "poetry lock"),
+    ("missing go.sum entry", "go.sum", "go mod tidy"),
+    ("lock file is not up to date with the latest changes in composer.json", "composer.lock", "composer update --lock"),
+];
+
+fn mismatch(lines: &[String]) -> Option<(&'static str, &'static str)> {
+    let said = |words: &str| lines.iter().any(|line| line.contains(words));
+    MISMATCHES.iter().find(|(words, ..)| said(words)).map(|(_, file, mends)| (*file, *mends))
 }
 
 pub(super) fn out_of_time(limits: &BuildLimits) -> Problem {

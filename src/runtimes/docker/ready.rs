@@ -43,7 +43,7 @@ pub(super) async fn await_ready(runtime: &DockerRuntime, id: &InstanceId, listen
     };
     let docker = runtime.client.docker().await?;
     let container = memory.container.clone().unwrap_or_default();
-    let mut waiting = Waiting { runtime, docker, id, listens, memory, container, elsewhere: None };
+    let mut waiting = Waiting { runtime, docker, id, listens, memory, container, elsewhere: None, runs_since: None };
     match timeout(within.duration(), waiting.until_ready()).await {
         Ok(answer) => answer,
         Err(_) => Err(waiting.time_up(within).await),
@@ -59,6 +59,8 @@ struct Waiting<'a> {
     container: String,
     /// Where it listens instead, and since when that is known.
     elsewhere: Option<(SocketAddr, Instant)>,
+    /// Since when it was seen to run. Not by the time of its start: the wall clock may jump.
+    runs_since: Option<Instant>,
 }
 
 impl Waiting<'_> {
@@ -101,6 +103,7 @@ impl Waiting<'_> {
     async fn is_ready(&mut self, seen: &ContainerInspectResponse) -> Result<bool, Problem> {
         let state = seen.state.as_ref();
         if state.is_none_or(|state| state.running != Some(true) || state.restarting == Some(true)) {
+            self.runs_since = None;
             return Ok(false);
         }
         if !self.listens {
@@ -112,8 +115,7 @@ impl Waiting<'_> {
                     Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => {}
                 }
             }
-            let started = state.and_then(|state| seen::time(state.started_at.as_ref()));
-            return Ok(started.is_some_and(|at| at.age(clock::now()) >= WORKER_RUNS));
+            return Ok(self.runs_since.get_or_insert_with(Instant::now).elapsed() >= WORKER_RUNS);
         }
         let pid = state.and_then(|state| state.pid).filter(|pid| *pid > 0).unwrap_or(0) as u32;
         let mut listeners = if pid > 0 { sockets::listeners(pid) } else { Vec::new() };
