@@ -4,6 +4,7 @@
 
 mod app;
 mod client;
+mod frames;
 mod secure;
 mod world;
 
@@ -12,6 +13,7 @@ mod balance;
 mod drains;
 mod handover;
 mod http2;
+mod http2_limits;
 mod limits;
 mod paths;
 mod pool;
