@@ -8,6 +8,7 @@
 mod away;
 #[path = "../whole/support/mod.rs"]
 mod engine_support;
+mod firewall;
 #[path = "../kept/mod.rs"]
 mod kept;
 mod leftovers;

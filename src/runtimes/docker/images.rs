@@ -22,7 +22,9 @@ use crate::model::{
     units::Bytes,
 };
 
-/// Longest silence of a registry.
+/// Longest silence of a registry that is asked what an image is.
+const LOOK_SILENCE: Duration = Duration::from_secs(30);
+/// Longest silence of a registry that an image is pulled from.
 const SILENCE: Duration = Duration::from_secs(60);
 /// The same when the image is here already.
 const SHORT_SILENCE: Duration = Duration::from_secs(15);
@@ -37,7 +39,7 @@ impl DockerRuntime {
             return Ok(facts(reference, &found));
         }
         let credentials = credentials::of(reference).await;
-        let answer = timeout(SILENCE, docker.inspect_registry_image(reference, credentials)).await;
+        let answer = timeout(LOOK_SILENCE, docker.inspect_registry_image(reference, credentials)).await;
         let found = answer.map_err(|_| silent(reference))?.map_err(|error| self.refused(reference, error))?;
         Ok(ImageFacts {
             reference: reference.to_owned(),
@@ -161,8 +163,10 @@ impl DockerRuntime {
                 .hint(format!("check its name; for a private one: docker login {registry}"))
                 .evidence([problem.what]);
         }
-        let network =
-            ["dial tcp", "no such host", "timeout", "deadline exceeded", "connection refused", "tls", "eof", "i/o", "lookup"];
+        if has(&["timeout", "deadline exceeded"]) {
+            return silent(reference).evidence([problem.what]);
+        }
+        let network = ["dial tcp", "no such host", "connection refused", "tls", "eof", "i/o", "lookup"];
         if has(&network) {
             return Problem::unavailable(format!("the registry of {reference} does not answer"))
                 .at(place)
@@ -173,8 +177,9 @@ impl DockerRuntime {
     }
 }
 
+/// It was waited for long enough: not a passing failure, after which it would be waited for as long again.
 fn silent(reference: &str) -> Problem {
-    Problem::unavailable(format!("the registry of {reference} does not answer"))
+    Problem::limit(format!("the registry of {reference} does not answer"))
         .at(format!("image {reference}"))
         .hint("check the network; an image that is here is used without it")
 }
