@@ -16,10 +16,11 @@ use super::{
     download::Download,
     exchange::{exchange, spoken},
     headers::{self, Asker},
+    http2::Stream,
     passage::Passage,
     pool::{self, Failure, Fate, Reuse},
     served::{Behind, Served},
-    tunnel,
+    tunnel::{self, ClientSide},
     watch::Watch,
     worker::Worker,
 };
@@ -36,6 +37,8 @@ pub(super) struct Client {
     pub ip: IpAddr,
     pub asker: Asker,
     pub watch: Arc<Watch>,
+    /// Of HTTP/2: the stream, which is open as long as a tunnel in it.
+    pub stream: Option<Arc<Stream>>,
 }
 
 /// Answers one request of a client.
@@ -155,7 +158,10 @@ async fn forward(
     };
     if answer.status == StatusCode::SWITCHING_PROTOCOLS {
         return match (upgrade, download.into_tunnel()) {
-            (Some((client_side, _)), Some(app_side)) => tunnel::open(worker, answer.headers, client_side, app_side, lease),
+            (Some((client_side, _)), Some(app_side)) => {
+                let client_side = ClientSide { upgrade: client_side, stream: client.stream.clone() };
+                tunnel::open(worker, answer.headers, client_side, app_side, lease)
+            }
             _ => plain(StatusCode::BAD_GATEWAY, "the app changed the protocol without being asked".to_owned()),
         };
     }

@@ -27,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     body::Answer,
     converse::Conversation,
+    extended_connect,
     forward::Client,
     watch::{Watch, lock},
     worker::{Worker, spawn},
@@ -62,15 +63,26 @@ where
     streams.idle();
     let begun = Begun::default();
     let service = service_fn(|mut request: Request<Incoming>| {
-        let stream = Stream::open(&streams);
+        let stream = Arc::new(Stream::open(&streams));
         *lock(&begun.0) = Some(Arc::clone(&stream.watch));
         join_cookies(request.headers_mut());
-        let client = Client { ip: client.ip, asker: client.asker.clone(), watch: Arc::clone(&stream.watch) };
+        let is_websocket = extended_connect::translate(&mut request, || streams.worker.random());
+        let client = Client {
+            ip: client.ip,
+            asker: client.asker.clone(),
+            watch: Arc::clone(&stream.watch),
+            stream: is_websocket.then(|| Arc::clone(&stream)),
+        };
         let answer = handler(Arc::clone(&streams.worker), Arc::new(client), request);
-        async move { Ok::<_, Infallible>(answer.await.map(|answer| Streamed { answer, stream })) }
+        async move {
+            let answer = answer.await;
+            let answer = if is_websocket { extended_connect::translate_back(answer) } else { answer };
+            Ok::<_, Infallible>(answer.map(|answer| Streamed { answer, stream }))
+        }
     });
     let mut http = Builder::new(begun.clone());
     http.timer(TokioTimer::new())
+        .enable_connect_protocol()
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEAD)
         .max_pending_accept_reset_streams(RESETS)
@@ -122,7 +134,7 @@ impl Streams {
 
 /// One request with its answer; has its own deadlines, and ends them when dropped.
 #[derive(Debug)]
-struct Stream {
+pub(super) struct Stream {
     streams: Arc<Streams>,
     watch: Arc<Watch>,
     watched: u64,
@@ -166,7 +178,7 @@ impl<T: Future<Output = ()> + Send + 'static> Executor<T> for Begun {
 struct Streamed {
     answer: Answer,
     // Last, since fields are dropped in this order: the answer's end sets a limit for what comes next.
-    stream: Stream,
+    stream: Arc<Stream>,
 }
 
 impl Body for Streamed {

@@ -82,7 +82,7 @@ fn greet(worker: &Arc<Worker>, socket: TcpStream, ip: IpAddr, kind: Kind) {
     let address = HeaderValue::from_str(&ip.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
     let scheme = HeaderValue::from_static(if kind == Kind::Plain { "http" } else { "https" });
     let asker = Asker { address, scheme, is_trusted: edge.trusted.contains(&ip) };
-    let client = Arc::new(Client { ip, asker, watch: Arc::clone(&watch) });
+    let client = Arc::new(Client { ip, asker, watch: Arc::clone(&watch), stream: None });
     let watched = worker.watches.add(Arc::clone(&watch));
     let owner = Arc::clone(worker);
     let task = spawn(async move {

@@ -21,6 +21,7 @@ mod counters;
 mod download;
 mod drain;
 mod exchange;
+mod extended_connect;
 mod forward;
 mod handover;
 mod headers;

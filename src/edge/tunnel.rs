@@ -14,6 +14,7 @@ use super::{
     body::Answer,
     connection::Connection,
     headers,
+    http2::Stream,
     listen::Seat,
     worker::{Worker, spawn},
 };
@@ -21,24 +22,31 @@ use super::{
 /// Copied at once, each way.
 const CHUNK: usize = 16 << 10;
 
+/// Where the client's bytes will come from.
+pub(super) struct ClientSide {
+    pub upgrade: OnUpgrade,
+    /// The stream of HTTP/2 that it is, if it is one.
+    pub stream: Option<Arc<Stream>>,
+}
+
 /// Gives the client the answer that changes the protocol, and joins both sides as soon as it is sent.
 pub(super) fn open(
     worker: &Arc<Worker>,
     mut headers: HeaderMap,
-    client_side: OnUpgrade,
+    client_side: ClientSide,
     mut app_side: Box<Connection>,
     lease: Lease,
 ) -> Response<Answer> {
     let seat = Seat::take(&worker.edge);
     let watch = Arc::clone(app_side.watch());
     let task = spawn(async move {
-        if let Ok(client) = client_side.await {
+        if let Ok(client) = client_side.upgrade.await {
             let mut client = TokioIo::new(client);
             // Either side may go at any time: that is how tunnels end.
             let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut *app_side, CHUNK, CHUNK).await;
         }
         drop(app_side);
-        drop((lease, seat));
+        drop((lease, seat, client_side.stream));
     });
     watch.owned_by(task);
     let protocol = headers.get(UPGRADE).cloned();
