@@ -75,6 +75,11 @@ pub fn power_off(state: &Path) {
 
 /// Removes whatever of a state folder is left. What an engine removes meanwhile is gone as well.
 pub fn forget(state: &Path) {
+    // Images that were only named, such as a database's, have no label of ours.
+    let named = format!("reference=pilothouse-{}/*", &mark(state)[..6]);
+    for image in lines(&ask(&["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &named])) {
+        let _ = Command::new("docker").args(["rmi", "-f", &image]).output();
+    }
     let label = label(state);
     let list = |arguments: &[&str]| {
         let ran = Command::new("docker").args(arguments).args(["--filter", &label]).output();
