@@ -1,6 +1,6 @@
 //! The binary: picks the role, joins engine and local agent, and maps a problem to an exit code.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{io::PipeReader, path::Path, process::ExitCode, sync::Arc};
 
 use pilothouse::{
     agent,
@@ -11,6 +11,7 @@ use pilothouse::{
     model::{Problem, container::ContainerId},
     runtimes::docker,
     secrets::known::{Known, Masked},
+    store::sqlite::Sqlite,
     wire,
 };
 
@@ -34,6 +35,7 @@ fn roles() -> Roles {
         run_engine: Arc::new(run_engine),
         launch_engine: Arc::new(launch_engine),
         run_console: Arc::new(run_console),
+        look_at_journal: Arc::new(|settings| Sqlite::look(&settings.state.journal())),
         exec: Arc::new(|settings, id, argv| Box::pin(exec(settings, id, argv))),
     }
 }
@@ -77,9 +79,9 @@ async fn exec(settings: Settings, id: ContainerId, argv: Vec<String>) -> Result<
     docker::shell::run(&docker::client::Client::new(&settings), &id, &argv).await
 }
 
-/// Starts an engine in the background, in a session of its own.
-fn launch_engine(settings: &Settings) -> Result<(), Problem> {
-    let mut arguments = vec!["engine".to_owned(), "run".to_owned()];
+/// Starts an engine in the background, in a session of its own, that says in a document why it does not run.
+fn launch_engine(settings: &Settings) -> Result<PipeReader, Problem> {
+    let mut arguments = vec!["engine".to_owned(), "run".to_owned(), "--json".to_owned()];
     arguments.extend(load::as_arguments(settings, &load::environment()));
     hosts::local::spawn_detached(&settings.binary, &arguments).map_err(|error| {
         Problem::unavailable(format!("cannot start the engine: {error}")).at(settings.binary.display().to_string())

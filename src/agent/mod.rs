@@ -21,7 +21,7 @@ use crate::{
         order::{Order, OrderKey, Outcome, Report},
         problem::Problem,
     },
-    runtimes::{Runtime, both::Both, docker::DockerRuntime, process::ProcessRuntime},
+    runtimes::{Runtime, both::Both, docker::DockerRuntime, keepers, process::ProcessRuntime},
     wire::{
         agent::{AgentDoor, Told},
         edge::EdgeClient,
@@ -59,6 +59,10 @@ pub async fn run(settings: Settings, mut door: AgentDoor) {
     let swept = Arc::clone(&tools.settings);
     // What a build of a killed engine left behind; one that still runs keeps its place.
     let _ = tokio::task::spawn_blocking(move || orders::build::sweep(&swept)).await;
+    // A folder that was put in the place of another one leaves keepers behind that hold ports and serve what is over.
+    for name in keepers::end_strays(&tools.settings).await {
+        tracing::warn!(keeper = name, "ended: its folder is gone or another one");
+    }
     // Ends with this function: dropping the set ends what is in it.
     let mut work = JoinSet::new();
     work.spawn(watch::host(tools.clone()));

@@ -1,8 +1,18 @@
 //! What every command has at hand: settings, output, and the way to the engine.
 
-use std::time::Duration;
+use std::{
+    fs::{File, TryLockError},
+    io::PipeReader,
+    pin::pin,
+    time::Duration,
+};
 
-use tokio::time::{Instant, sleep};
+use serde::Deserialize;
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe,
+    time::{Instant, sleep},
+};
 
 use super::{Roles, output::Output};
 use crate::{
@@ -49,15 +59,31 @@ impl Context<'_> {
             Err(problem) if !problem.is_transient() => return Err(problem),
             Err(_) => {}
         }
-        (self.roles.launch_engine)(&self.settings)?;
-        let deadline = Instant::now() + START;
+        let mut ended = pin!(last_words((self.roles.launch_engine)(&self.settings)?));
+        let (deadline, mut refused) = (Instant::now() + START, None);
         loop {
             match client.status().await {
                 Ok(_) => return Ok(client),
                 Err(problem) if Instant::now() >= deadline => return Err(self.did_not_start(&problem)),
-                Err(_) => sleep(Duration::from_millis(20)).await,
+                Err(_) => {}
+            }
+            // One that another engine was faster than is no loss: that one answers soon.
+            if let Some(said) = refused.take_if(|_| !self.another_starts()) {
+                return Err(said);
+            }
+            tokio::select! {
+                said = &mut ended, if refused.is_none() => {
+                    refused = Some(said.unwrap_or_else(|| self.did_not_start(&Problem::unavailable("it ended at once"))));
+                }
+                () = sleep(Duration::from_millis(20)) => {}
             }
         }
+    }
+
+    /// Whether an engine holds the state folder.
+    fn another_starts(&self) -> bool {
+        let held = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        File::open(self.settings.state.lock()).is_ok_and(held)
     }
 
     /// A client of the engine after it broke off: waits for it to come back, starts it again when it was killed.
@@ -139,6 +165,17 @@ impl Context<'_> {
             .evidence(tail)
             .hint("`pilothouse engine run` shows what it says; `pilothouse doctor` looks at the machine")
     }
+}
+
+/// What an engine in the background had to say when it ended: the problem of its document.
+async fn last_words(said: PipeReader) -> Option<Problem> {
+    #[derive(Deserialize)]
+    struct Document {
+        problem: Problem,
+    }
+    let mut text = String::new();
+    pipe::Receiver::from_owned_fd(said.into()).ok()?.read_to_string(&mut text).await.ok()?;
+    serde_json::from_str(&text).ok().map(|document: Document| document.problem)
 }
 
 /// Who sends commands: the login name.

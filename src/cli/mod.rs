@@ -9,6 +9,7 @@ pub mod context;
 pub mod deed;
 pub mod demo;
 pub mod deploy;
+pub mod deployments;
 pub mod detect;
 pub mod doctor;
 pub mod edge;
@@ -39,7 +40,13 @@ pub mod tool;
 pub mod wait;
 pub mod watch;
 
-use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    io::{IsTerminal, PipeReader},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use futures_util::future::BoxFuture;
@@ -59,13 +66,18 @@ pub type Role = Arc<dyn Fn(&Settings) -> Result<(), Problem> + Send + Sync>;
 pub struct Roles {
     /// Runs an engine in this process until it is told to end.
     pub run_engine: Role,
-    /// Starts an engine in the background and returns as soon as its process exists.
-    pub launch_engine: Role,
+    /// Starts an engine in the background and returns as soon as its process exists, with what it says if it ends.
+    pub launch_engine: Launch,
     /// Runs the console on a running engine until it is left.
     pub run_console: Console,
+    /// Whether the journal of a state folder without an engine could be used.
+    pub look_at_journal: Role,
     /// Runs a command in a container with this process's terminal or pipes, and gives its exit code.
     pub exec: Exec,
 }
+
+/// An engine in the background as a role; the pipe ends with it, and holds the document `{"problem": …}` when it was refused.
+pub type Launch = Arc<dyn Fn(&Settings) -> Result<PipeReader, Problem> + Send + Sync>;
 
 /// A command in a container as a role: with the settings that name the Docker engine, the container, and the command's words.
 pub type Exec = Arc<dyn Fn(Settings, ContainerId, Vec<String>) -> BoxFuture<'static, Result<i64, Problem>> + Send + Sync>;
@@ -165,6 +177,8 @@ enum Client {
     Status(status::Status),
     /// The releases of an app
     Releases(releases::Releases),
+    /// What was asked of the apps, newest first, and how it ended
+    Deployments(deployments::Deployments),
     /// Return to a kept release
     Rollback(rollback::Rollback),
     /// Show and follow the lines that an app or its build wrote
@@ -296,6 +310,7 @@ impl Client {
             Self::Apps(word) => word.run(context).await,
             Self::Status(word) => word.run(context).await,
             Self::Releases(word) => word.run(context).await,
+            Self::Deployments(word) => word.run(context).await,
             Self::Rollback(word) => word.run(context).await,
             Self::Logs(word) => word.run(context).await,
             Self::Restart(word) => word.run(context).await,

@@ -6,15 +6,21 @@ use serde::Serialize;
 use super::{
     Ended,
     context::{self, Context},
+    deployments,
     output::{Output, Tone},
+    report::Report,
     table::{Cell, Table},
     time, wait, watch,
 };
-use crate::model::{
-    fleet::{AppStatus, Fleet},
-    ids::{AppId, HostId, InstanceId, ReleaseId},
-    instance::{Exit, Health, Instance, InstanceState},
-    problem::Problem,
+use crate::{
+    config::clock,
+    model::{
+        deployment::Deployment,
+        fleet::{AppStatus, Fleet},
+        ids::{AppId, HostId, InstanceId, ReleaseId},
+        instance::{Exit, Health, Instance, InstanceState},
+        problem::Problem,
+    },
 };
 
 #[derive(Debug, Args)]
@@ -38,6 +44,8 @@ pub struct Document {
     pub watch: Option<watch::Document>,
     /// Deployment under way, by its number.
     pub deployment: Option<u64>,
+    /// The last one, under way or over: how far it is, or how it ended and why.
+    pub last_deployment: Option<Report>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -87,6 +95,7 @@ impl Document {
             instances: present(fleet, id).map(one).collect(),
             watch: app.watch.as_deref().map(watch::Document::of),
             deployment: fleet.active_deployment(id).map(|deployment| deployment.id.0),
+            last_deployment: fleet.last_deployment(id).map(|last| Report::new(last, fleet)),
         })
     }
 }
@@ -146,10 +155,25 @@ fn tell(document: &Document, fleet: &Fleet, output: &Output) {
     if let Some(watch) = app.and_then(|app| app.watch.as_deref()) {
         output.line(&format!("{}{}", label("watch"), watch::words(watch)));
     }
+    if let Some(last) = fleet.last_deployment(&document.app) {
+        tell_last(last, document.last_deployment.as_ref(), output);
+    }
     if !document.instances.is_empty() {
         output.line("");
         instances(document, fleet).show(output);
     }
+}
+
+fn tell_last(last: &Deployment, report: Option<&Report>, output: &Output) {
+    let (tone, symbol) = deployments::mark(last.phase);
+    let when = last.ended_at.map_or_else(|| format!("since {}", last.took(clock::now())), time::ago);
+    let told = format!("{symbol} deployment {}, {} of release {}: {}", last.id, last.aim.word(), last.release, last.phase.word());
+    output.line(&format!("{}{}, {when}", output.paint(Tone::Muted, "  last    "), output.paint(tone, &told)));
+    let Some(report) = report.filter(|_| tone == Tone::Danger) else { return };
+    if let Some(cause) = &report.cause {
+        output.line(&format!("          {cause}"));
+    }
+    output.line(&format!("          next: {}", report.next));
 }
 
 fn instances(document: &Document, fleet: &Fleet) -> Table {

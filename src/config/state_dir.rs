@@ -90,6 +90,11 @@ impl StateDir {
         self.root.join("edge")
     }
 
+    /// The routing table in force.
+    pub fn edge_table(&self) -> PathBuf {
+        self.edge().join("table.json")
+    }
+
     /// What one edge was started with.
     pub fn edge_start(&self, slot: Slot) -> PathBuf {
         self.edge().join(format!("edge-{slot}.json"))
@@ -119,6 +124,11 @@ impl StateDir {
 
     pub fn release(&self, app: &AppId, release: ReleaseId) -> PathBuf {
         self.app(app).join(release.to_string())
+    }
+
+    /// What was found in `releases/` without the journal's knowledge, by the lease of the engine that found it.
+    pub fn strays(&self, lease: u64) -> PathBuf {
+        self.root.join("strays").join(lease.to_string())
     }
 
     pub fn scratch_root(&self) -> PathBuf {

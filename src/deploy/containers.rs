@@ -156,6 +156,7 @@ impl Containers {
                 image: service.image.clone(),
                 port: over.port.or(service.port),
                 replicas: over.replicas.or(service.replicas).unwrap_or(1),
+                scaled_from: None,
                 runtime: Runtime::Docker,
                 resources: Resources { memory: service.memory },
                 ready: Process::default().ready,
@@ -237,6 +238,7 @@ pub fn is_same(new: &ProcessPlan, old: &ProcessPlan) -> bool {
         ready: Process::default().ready,
         upkeep: Upkeep::Beside,
         replicas: 1,
+        scaled_from: None,
         ..process.clone()
     };
     new.image.is_some() && new.build.is_none() && !sees_source(new) && plain(new) == plain(old)

@@ -7,5 +7,6 @@ pub mod dockerfile;
 pub mod image;
 pub mod plan;
 pub mod ports;
+pub mod scale;
 pub mod steps;
 pub mod strategies;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     containers::{self, Containers, Way},
     dockerfile::{self, Wanted},
+    scale,
     strategies::recreate,
 };
 use crate::model::{
@@ -108,10 +109,12 @@ pub fn check_request(overrides: &Overrides, known: &Masker) -> Result<(), Proble
 /// The plan of a deployment.
 pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
     let mut blueprint = blueprint(asked, &fleet.edge.domain)?;
+    scale::check(&blueprint)?;
     refuse_claimed(asked.app, &blueprint, fleet)?;
     let app = fleet.apps.get(asked.app);
     let from = app.and_then(|app| app.routed);
     let env = environment(asked.manifest, &asked.request.overrides, asked.containers);
+    scale::keep(&mut blueprint, &asked.request.overrides, app, asked.before.map(|(before, _)| before));
     let settled = containers::settle(&mut blueprint, &env, asked.before);
     let mut lines = lines(asked, &blueprint, app, fleet);
     lines.extend(settled);
@@ -279,6 +282,7 @@ fn process_plan(asked: &Asked<'_>, recipe: &Recipe, name: String, process: Proce
         image: process.image,
         port,
         replicas,
+        scaled_from: None,
         runtime,
         resources: process.resources,
         ready: process.ready,
@@ -451,6 +455,13 @@ fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fl
         let what = if process.runtime == Runtime::Docker { "container" } else { "instance" };
         let many = if process.replicas == 1 { "" } else { "s" };
         line(Sign::Add, format!("{} {what}{many}", process.replicas), format!("{}: {command}; {port}; {host}", process.name));
+        if let Some(said) = process.scaled_from {
+            line(
+                Sign::Note,
+                "scaled".to_owned(),
+                format!("{} stays, pilothouse.toml says {said}; --replicas sets it", process.replicas),
+            );
+        }
         for volume in &process.volumes {
             line(Sign::Note, "volume".to_owned(), format!("{}: {volume}", process.name));
         }

@@ -16,7 +16,7 @@ use super::{
 use crate::model::{ids::Generation, problem::Problem, route::RouteTable};
 
 fn path(edge: &Edge) -> PathBuf {
-    edge.state.edge().join("table.json")
+    edge.state.edge_table()
 }
 
 /// Puts a table in force once it is on disk. Only the edge that serves may: the others would not be asked again.

@@ -13,7 +13,7 @@ use crate::{
     model::{
         change::{Change, Numbered},
         fleet::{Event, Fleet, Level},
-        ids::Seq,
+        ids::{Generation, Seq},
         instance::Instance,
         problem::Problem,
     },
@@ -172,7 +172,7 @@ impl Hub {
 
     /// The generation of a table made from `fleet`: rises with each change, and with each engine.
     pub fn table_generation(&self, fleet: &Fleet) -> u64 {
-        (self.lease << 32) | (fleet.seq.0 & 0xffff_ffff)
+        Generation::of_table(self.lease, fleet.seq).0
     }
 
     fn degrade(&self, trouble: Option<Problem>) {

@@ -65,9 +65,9 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Takes a new lease and replays what is stored.
-    pub fn open(mut store: Box<dyn Store>, faults: Faults) -> Result<(Self, Fleet), Problem> {
-        let lease = store.next_lease()?;
+    /// Takes a new lease, above all before it and above `taken`, and replays what is stored.
+    pub fn open(mut store: Box<dyn Store>, taken: u64, faults: Faults) -> Result<(Self, Fleet), Problem> {
+        let lease = store.next_lease(taken)?;
         let mut fleet = Fleet::default();
         let mut seq = 0;
         if let Some((at, body)) = store.snapshot()? {
@@ -280,7 +280,7 @@ mod tests {
         let path = folder.path().join("journal.db");
         long(&path);
         let before = std::fs::metadata(&path).unwrap().len();
-        let open = || Journal::open(Box::new(Sqlite::open(&path).unwrap()), Faults::default()).unwrap();
+        let open = || Journal::open(Box::new(Sqlite::open(&path).unwrap()), 0, Faults::default()).unwrap();
         // The first start thins it, for every start after that.
         assert_eq!(open().1.apps.values().next().unwrap().next_release, ReleaseId(100_000));
         let (mut journal, fleet) = open();
@@ -319,7 +319,7 @@ mod tests {
         fn remove_blobs(&mut self, prefix: &str) -> Result<(), Problem> { self.inner.remove_blobs(prefix) }
         fn remove_blob(&mut self, name: &str) -> Result<(), Problem> { self.inner.remove_blob(name) }
         fn wipe(&mut self) -> Result<(), Problem> { self.inner.wipe() }
-        fn next_lease(&mut self) -> Result<u64, Problem> { self.inner.next_lease() }
+        fn next_lease(&mut self, taken: u64) -> Result<u64, Problem> { self.inner.next_lease(taken) }
     }
 
     #[tokio::test]
@@ -327,7 +327,7 @@ mod tests {
         for stores_first in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let inner = Sqlite::open(&folder.path().join("journal.db")).unwrap();
-            let (mut journal, _) = Journal::open(Box::new(Full { inner, stores_first }), Faults::default()).unwrap();
+            let (mut journal, _) = Journal::open(Box::new(Full { inner, stores_first }), 0, Faults::default()).unwrap();
             let answer = journal.append_or_refuse(&Mark::Change, &[Change::App(app(1))]).await;
             assert_eq!(answer.is_ok(), stores_first, "stored means taken, whatever the disk said");
             let stored = on_store(&journal.store, |store| store.read_after(0, 10)).await.unwrap().len();

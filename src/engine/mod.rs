@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod journal;
 pub mod masking;
 pub mod observer;
+pub mod strays;
 pub mod supervisor;
 pub mod wiring;
 
@@ -46,7 +47,7 @@ use crate::{
     model::{
         change::Change,
         fleet::{EngineStatus, Fleet, Level},
-        ids::DeploymentId,
+        ids::{DeploymentId, InstanceId},
         instance::{Health, InstanceState},
         order::{Outcome, Report, Work},
         problem::{Problem, ProblemKind},
@@ -78,7 +79,9 @@ pub async fn run(
     settings.state.create().map_err(|error| unusable(&settings, &error))?;
     let _lock = lock(&settings)?;
     let store = Sqlite::open(&settings.state.journal())?;
-    let (journal, mut known) = Journal::open(Box::new(store), Faults::from_environment())?;
+    let (journal, mut known) =
+        Journal::open(Box::new(store), strays::lease_in_force(&settings.state), Faults::from_environment())?;
+    strays::put_aside(&settings.state, &known).map_err(|error| unusable(&settings, &error))?;
     forget_observations(&mut known);
     // Plans are made before the edge has said how it is.
     known.edge.domain.clone_from(&settings.config.edge.domain);
@@ -125,7 +128,9 @@ pub async fn run(
         bases: bases(&settings),
     };
     watch_branches(&settings, &commands, &supervisor);
-    let surveyed = observe(&hub, &supervisor, reports);
+    let (stray, strays) = mpsc::channel(strays::MOST);
+    let surveyed = observe(&hub, &supervisor, reports, stray);
+    strays::end(hub.clone(), &supervisor, orders.clone(), strays, surveyed.clone());
     let controllers = supervisor.part();
     control(&settings, &hub, &controllers, &orders, &interrupts, &surveyed);
     publish_table(&controllers, &hub, orders.clone(), surveyed);
@@ -230,13 +235,18 @@ fn forget_observations(fleet: &mut Fleet) {
     fleet.container_history.clear();
 }
 
-fn observe(hub: &Hub, supervisor: &Supervisor, reports: mpsc::Receiver<Report>) -> watch::Receiver<bool> {
+fn observe(
+    hub: &Hub,
+    supervisor: &Supervisor,
+    reports: mpsc::Receiver<Report>,
+    strays: mpsc::Sender<InstanceId>,
+) -> watch::Receiver<bool> {
     let (surveyed, is_surveyed) = watch::channel(false);
     let (reports, surveyed) = (Arc::new(Mutex::new(reports)), Arc::new(surveyed));
     let hub = hub.clone();
     supervisor.keep("observer", move || {
-        let (hub, reports, surveyed) = (hub.clone(), Arc::clone(&reports), Arc::clone(&surveyed));
-        async move { observer::observe(hub, &mut *reports.lock().await, &surveyed).await }
+        let (hub, reports, surveyed, strays) = (hub.clone(), Arc::clone(&reports), Arc::clone(&surveyed), strays.clone());
+        async move { observer::observe(hub, &mut *reports.lock().await, &surveyed, &strays).await }
     });
     is_surveyed
 }

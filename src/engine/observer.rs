@@ -12,7 +12,7 @@ use crate::{
         deployment::StepState,
         edge::{EdgeCounters, EdgeStatus},
         fleet::{App, Desired, Event, Fleet, Host, Level, Serving},
-        ids::{AppId, HostId},
+        ids::{AppId, HostId, InstanceId},
         instance::{Health, Instance, InstanceState},
         order::{HostFacts, InstanceReport, OrderKey, Report},
         problem::Problem,
@@ -20,8 +20,14 @@ use crate::{
     },
 };
 
-/// Takes reports until the agent ends. `surveyed` turns true once the agent has told of everything it found.
-pub async fn observe(hub: Hub, reports: &mut mpsc::Receiver<Report>, surveyed: &watch::Sender<bool>) -> Result<(), Problem> {
+/// Takes reports until the agent ends. `surveyed` turns true once the agent has told of everything it found; `strays` gets
+/// what runs of it without being known.
+pub async fn observe(
+    hub: Hub,
+    reports: &mut mpsc::Receiver<Report>,
+    surveyed: &watch::Sender<bool>,
+    strays: &mpsc::Sender<InstanceId>,
+) -> Result<(), Problem> {
     let mut figures = Figures::default();
     while let Some(report) = reports.recv().await {
         match report {
@@ -32,7 +38,12 @@ pub async fn observe(hub: Hub, reports: &mut mpsc::Receiver<Report>, surveyed: &
             Report::HostSample(sample) => {
                 hub.observe(vec![Change::Sample(Sample::Host { id: HostId::local(), sample })]).await;
             }
-            Report::Instance(report) => hub.revise(move |fleet| instance(fleet, &report)).await,
+            Report::Instance(report) => {
+                if !*surveyed.borrow() && report.state.is_alive() {
+                    note_stray(&hub, report.id.clone(), strays).await;
+                }
+                hub.revise(move |fleet| instance(fleet, &report)).await;
+            }
             Report::InstanceSample { id, sample } => {
                 hub.revise(move |fleet| {
                     let is_known = fleet.instances.contains_key(&id);
@@ -53,6 +64,14 @@ pub async fn observe(hub: Hub, reports: &mut mpsc::Receiver<Report>, surveyed: &
         }
     }
     Err(Problem::unavailable("the agent ended"))
+}
+
+async fn note_stray(hub: &Hub, id: InstanceId, strays: &mpsc::Sender<InstanceId>) {
+    let wanted = id.clone();
+    if !hub.look(move |fleet| fleet.instances.contains_key(&wanted)).await {
+        // More than fit are left for the next start.
+        let _ = strays.try_send(id);
+    }
 }
 
 fn host(facts: HostFacts) -> Host {

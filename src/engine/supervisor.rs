@@ -37,6 +37,14 @@ pub struct Supervisor {
     next: Arc<AtomicU64>,
 }
 
+/// How a piece of work ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub is_good: bool,
+    pub note: String,
+    pub problem: Option<Problem>,
+}
+
 impl Supervisor {
     pub fn new(hub: Hub, stop: CancellationToken) -> Self {
         Self { hub, tracker: TaskTracker::new(), stop, next: Arc::new(AtomicU64::new(1)) }
@@ -97,14 +105,14 @@ impl Supervisor {
         });
     }
 
-    /// Runs a piece of work once; its row tells how it ended.
-    pub async fn once<T>(
+    /// Runs a piece of work once; its row tells how it ended. Work that was done to its end may have come to a bad one.
+    pub async fn once(
         &self,
         name: String,
         reason: &str,
         deployment: Option<DeploymentId>,
-        work: impl Future<Output = Result<T, Problem>>,
-    ) -> Result<T, Problem> {
+        work: impl Future<Output = Result<Ending, Problem>>,
+    ) -> Result<(), Problem> {
         let mut row = self.row(name, reason, deployment);
         self.show(&row).await;
         let began = tokio::time::Instant::now();
@@ -112,11 +120,16 @@ impl Supervisor {
         let ended = ended.unwrap_or_else(|panic| Err(Problem::internal(format!("it broke: {}", panic_words(panic.as_ref())))));
         row.ended_at = Some(clock::now());
         row.took = Some(Millis::from(began.elapsed()));
-        row.state = if ended.is_ok() { TaskState::Succeeded } else { TaskState::Failed };
-        row.last_error = ended.as_ref().err().cloned();
+        let (state, note, problem) = match &ended {
+            Ok(Ending { is_good, note, problem }) => (*is_good, note.clone(), problem.clone()),
+            Err(problem) => (false, String::new(), Some(problem.clone())),
+        };
+        row.state = if state { TaskState::Succeeded } else { TaskState::Failed };
+        row.note = note;
+        row.last_error = problem;
         self.show(&row).await;
         self.sweep().await;
-        ended
+        ended.map(|_| ())
     }
 
     /// Starts a future that watches `stop` itself.

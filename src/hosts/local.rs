@@ -90,18 +90,20 @@ async fn first_megabyte(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> St
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Starts this program with `arguments` in a session of its own, without terminal, descriptors or parent: it lives on when
-/// its starter ends, and leaves no zombie. It keeps the environment. Returns when it was started; blocks some 10 ms.
+/// Starts this program with `arguments` in a session of its own, without terminal or parent: it lives on when its starter
+/// ends, and leaves no zombie. It keeps the environment. Returns when it was started, with what it writes to its standard
+/// output, which ends when the program does; blocks some 10 ms.
 #[expect(clippy::disallowed_types, reason = "programs are run by hosts/")]
-pub fn spawn_detached(binary: &Path, arguments: &[String]) -> io::Result<()> {
+pub fn spawn_detached(binary: &Path, arguments: &[String]) -> io::Result<io::PipeReader> {
+    let (said, says) = io::pipe()?;
     let status = std::process::Command::new(binary)
         .args(["keep", "--detach"])
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(says)
         .stderr(Stdio::null())
         .status()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other("the program could not start itself again")) }
+    if status.success() { Ok(said) } else { Err(io::Error::other("the program could not start itself again")) }
 }
 
 /// Starts a program on the terminal of this one, which waits for it; killed when dropped.
@@ -247,9 +249,11 @@ fn memory(text: &str) -> Option<(u64, u64)> {
     Some((total.saturating_sub(field("MemAvailable")?), total))
 }
 
+/// Used, and used plus what this user may still use: the kernel keeps some blocks back for root, as df(1) tells it.
 fn disk(folder: &Path) -> Option<(u64, u64)> {
     let system = rustix::fs::statvfs(folder).ok()?;
-    Some(((system.f_blocks - system.f_bfree) * system.f_frsize, system.f_blocks * system.f_frsize))
+    let used = system.f_blocks.saturating_sub(system.f_bfree);
+    Some((used * system.f_frsize, used.saturating_add(system.f_bavail) * system.f_frsize))
 }
 
 #[cfg(test)]

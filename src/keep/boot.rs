@@ -4,7 +4,7 @@
 use std::{
     fs::{File, TryLockError},
     io::{self, Write},
-    os::fd::BorrowedFd,
+    os::{fd::BorrowedFd, unix::process::CommandExt},
     path::Path,
     process::{ExitCode, Stdio},
     time::Duration,
@@ -22,6 +22,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(3);
 pub(super) fn launch(dir: &Path) -> ExitCode {
     keep_descriptors_from_children();
     let keeper = std::process::Command::new("/proc/self/exe")
+        .arg0("pilothouse")
         .args(["keep".as_ref(), dir.as_os_str()])
         .env_clear()
         // What this process was handed is for the keeper.
@@ -39,13 +40,13 @@ pub(super) fn launch(dir: &Path) -> ExitCode {
     }
 }
 
-/// Starts this program with `arguments`, in a session without terminal and with no streams, and ends.
+/// Starts this program with `arguments`, in a session without terminal and with this process's standard output alone, and ends.
 #[expect(clippy::disallowed_types, reason = "the intermediate process of `hosts::local::spawn_detached`")]
 pub(super) fn detach(arguments: &[&str]) -> ExitCode {
     keep_descriptors_from_children();
     let _ = setsid();
     let mut program = std::process::Command::new("/proc/self/exe");
-    program.args(arguments).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    program.arg0("pilothouse").args(arguments).current_dir("/").stdin(Stdio::null()).stderr(Stdio::null());
     if program.spawn().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

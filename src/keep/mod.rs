@@ -18,6 +18,7 @@ pub mod port;
 pub mod process;
 pub mod spec;
 pub mod state;
+pub mod strays;
 
 use std::{path::Path, process::ExitCode};
 

@@ -131,11 +131,16 @@ fn numbers(folder: &str) -> Vec<u32> {
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Its command line with spaces between the words, or its name when there is none; absent when it is gone.
-pub fn command_line(pid: u32) -> Option<String> {
+/// The words that it was started with; none of a process of the kernel. Absent when it is gone.
+pub fn arguments(pid: u32) -> Option<Vec<String>> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let words = line.split(|b| *b == 0).filter(|word| !word.is_empty());
-    let text = words.map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
+    Some(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+}
+
+/// Its command line with spaces between the words, or its name when there is none; absent when it is gone.
+pub fn command_line(pid: u32) -> Option<String> {
+    let text = arguments(pid)?.join(" ");
     if text.is_empty() { Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned()) } else { Some(text) }
 }
 

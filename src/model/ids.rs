@@ -59,6 +59,23 @@ number!(
     Generation(u64)
 );
 
+impl Generation {
+    /// That of a routing table: the engine's lease, then the change of that engine, modulo 2³².
+    pub fn of_table(lease: u64, change: Seq) -> Self {
+        Self((lease << 32) | (change.0 & u64::from(u32::MAX)))
+    }
+
+    /// Lease of the engine that made a routing table.
+    pub fn lease(self) -> u64 {
+        self.0 >> 32
+    }
+
+    /// Change by which a routing table was made.
+    pub fn change(self) -> u64 {
+        self.0 & u64::from(u32::MAX)
+    }
+}
+
 /// A server of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

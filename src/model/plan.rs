@@ -53,6 +53,9 @@ pub struct ProcessPlan {
     pub image: Option<String>,
     pub port: Option<u16>,
     pub replicas: u32,
+    /// What the manifest said, when the app was scaled to another number that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled_from: Option<u32>,
     pub runtime: Runtime,
     pub resources: Resources,
     pub ready: Ready,

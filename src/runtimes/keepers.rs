@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::{
     config::Settings,
-    keep::{KeeperState, Program, Spec, launch, process::Process},
+    keep::{KeeperState, Program, Spec, launch, process::Process, strays},
     model::{
         instance::{Exit, InstanceState},
         log::{LogLabels, Stream, read_record, safe},
@@ -23,6 +23,8 @@ use crate::{
 const SLACK: Duration = Duration::from_secs(5);
 /// Lines shown of the log of a program that failed.
 const EVIDENCE: usize = 20;
+/// Longest wait for a keeper without a folder.
+const STRAY: Duration = Duration::from_secs(15);
 
 /// A spec with the engine's settings for logs and its boot; the rest as `Spec::new` has it.
 pub fn spec(settings: &Settings, program: Program, folder: impl Into<PathBuf>) -> Spec {
@@ -95,6 +97,19 @@ fn close(dir: &Path, state: KeeperState, boot_id: &str) -> Option<Exit> {
         let _ = closed.write(dir);
     }
     state.last_exit
+}
+
+/// Ends keepers that nobody can reach by their folder any more, and says which they were; waits until they have ended.
+pub async fn end_strays(settings: &Settings) -> Vec<String> {
+    let root = settings.state.keepers();
+    let strays = blocking(move || strays::find(&root)).await.unwrap_or_default();
+    let ends = strays.into_iter().map(|stray| async move {
+        stray.keeper.signal(Signal::TERM);
+        // It gives what it runs the time that its spec says, and kills it then.
+        let _ = timeout(STRAY, await_end(&stray.keeper)).await;
+        stray.name
+    });
+    futures_util::future::join_all(ends).await
 }
 
 /// Waits until a process has ended; notices it within 30 ms.

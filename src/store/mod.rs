@@ -84,6 +84,6 @@ pub trait Store: Send {
     fn remove_blob(&mut self, name: &str) -> Result<(), Problem>;
     /// Leaves nothing in the files of what blobs held before.
     fn wipe(&mut self) -> Result<(), Problem>;
-    /// A number that rises with each call, durably: the engine's lease.
-    fn next_lease(&mut self) -> Result<u64, Problem>;
+    /// A number above all before it and above `taken`, durably: the engine's lease.
+    fn next_lease(&mut self, taken: u64) -> Result<u64, Problem>;
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::{NewRecord, Record, RecordKind, Store};
 use crate::model::{
@@ -46,55 +46,63 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens or makes the file, mode 0600, and brings it to this version.
     ///
-    /// A damaged, foreign or newer file is refused with the way out, and left as it is.
+    /// A damaged, foreign, empty or newer file is refused with the way out, and left as it is.
     pub fn open(path: &Path) -> Result<Self, Problem> {
-        let existed = path.exists();
-        std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| Problem::unavailable(format!("cannot open the journal: {error}")).at(path.display().to_string()))?;
+        if !path.exists() {
+            make(path)?;
+        }
         let connection = Connection::open(path).map_err(|error| explain(&error, path))?;
         let mut store = Self { connection, path: path.to_owned() };
-        store.prepare(existed).map_err(|error| match error {
-            Refusal::Sqlite(error) => explain(&error, path),
-            Refusal::Problem(problem) => problem,
-        })?;
+        store.prepare().map_err(|refusal| refusal.problem(path))?;
         Ok(store)
     }
 
-    fn prepare(&mut self, existed: bool) -> Result<(), Refusal> {
-        self.connection.busy_timeout(Duration::from_secs(5))?;
-        let (application, version) = self.marks()?;
-        if existed && self.has_tables()? {
-            if application != APPLICATION {
-                return Err(Refusal::Problem(self.refusal("the journal's file belongs to another program")));
-            }
-            if version > MIGRATIONS.len() as i32 {
-                return Err(Refusal::Problem(
-                    Problem::conflict(format!(
-                        "the journal was written by a newer Pilothouse (format {version}, this one knows {})",
-                        MIGRATIONS.len()
-                    ))
-                    .at(self.path.display().to_string())
-                    .hint("start the newer version again, or give this one another folder with --state"),
-                ));
-            }
-            let sound: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            if sound != "ok" {
-                return Err(Refusal::Problem(self.refusal(&format!("the journal is damaged: {sound}"))));
-            }
+    /// Whether the file could be used, without a change to it, while no engine holds it; a missing one can be made.
+    pub fn look(path: &Path) -> Result<(), Problem> {
+        if !path.exists() {
+            return Ok(());
         }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        // What a URI filename may not hold as it is (https://www.sqlite.org/uri.html §3.1).
+        let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        // Else even a reader makes files beside the journal.
+        let uri = format!("file:{name}?immutable=1");
+        let connection = Connection::open_with_flags(uri, flags).map_err(|error| explain(&error, path))?;
+        let store = Self { connection, path: path.to_owned() };
+        store.check().map_err(|refusal| refusal.problem(path))
+    }
+
+    fn prepare(&mut self) -> Result<(), Refusal> {
+        self.connection.busy_timeout(Duration::from_secs(5))?;
+        self.check()?;
         self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))?;
-        for (index, migration) in MIGRATIONS.iter().enumerate().skip(version.max(0) as usize) {
-            let transaction = self.connection.transaction()?;
-            transaction.execute_batch(migration)?;
-            transaction.pragma_update(None, "user_version", index as i32 + 1)?;
-            transaction.pragma_update(None, "application_id", APPLICATION)?;
-            transaction.commit()?;
+        migrate(&mut self.connection)?;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let (application, version) = self.marks()?;
+        if !self.has_tables()? {
+            // A new journal gets its name once it is whole: an empty one lost what it held.
+            return Err(Refusal::Problem(self.refusal("the journal is damaged: it is empty")));
+        }
+        if application != APPLICATION {
+            return Err(Refusal::Problem(self.refusal("the journal's file belongs to another program")));
+        }
+        if version > MIGRATIONS.len() as i32 {
+            let what =
+                format!("the journal was written by a newer Pilothouse (format {version}, this one knows {})", MIGRATIONS.len());
+            return Err(Refusal::Problem(
+                Problem::conflict(what)
+                    .at(self.path.display().to_string())
+                    .hint("start the newer version again, or give this one another folder with --state"),
+            ));
+        }
+        let sound: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if sound != "ok" {
+            return Err(Refusal::Problem(self.refusal(&format!("the journal is damaged: {sound}"))));
         }
         Ok(())
     }
@@ -123,9 +131,66 @@ impl Sqlite {
     }
 }
 
+/// Makes a new journal under another name and renames it once it is whole: no crash leaves an empty one.
+fn make(path: &Path) -> Result<(), Problem> {
+    let log = beside(path, "-wal");
+    if log.metadata().is_ok_and(|log| log.len() > 0) {
+        // SQLite would take its pages for those of the new file.
+        return Err(refuse("the journal is missing, and its write-ahead log is there", path).at(log.display().to_string()));
+    }
+    let unusable =
+        |error: &std::io::Error| Problem::unavailable(format!("cannot make the journal: {error}")).at(path.display().to_string());
+    let new = beside(path, ".new");
+    for old in [new.clone(), beside(&new, "-journal")] {
+        match std::fs::remove_file(&old) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&error)),
+            _ => {}
+        }
+    }
+    std::fs::OpenOptions::new().create_new(true).append(true).mode(0o600).open(&new).map_err(|error| unusable(&error))?;
+    let made = Connection::open(&new).and_then(|mut connection| {
+        migrate(&mut connection)?;
+        connection.close().map_err(|(_, error)| error)
+    });
+    made.map_err(|error| explain(&error, path))?;
+    std::fs::rename(&new, path).map_err(|error| unusable(&error))?;
+    if let Some(folder) = path.parent() {
+        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unusable(&error))?;
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(version.max(0) as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", index as i32 + 1)?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// `journal.db` with `-wal` after it.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 enum Refusal {
     Sqlite(rusqlite::Error),
     Problem(Problem),
+}
+
+impl Refusal {
+    fn problem(self, path: &Path) -> Problem {
+        match self {
+            Self::Sqlite(error) => explain(&error, path),
+            Self::Problem(problem) => problem,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Refusal {
@@ -135,9 +200,11 @@ impl From<rusqlite::Error> for Refusal {
 }
 
 fn refuse(what: &str, path: &Path) -> Problem {
-    let shown = path.display();
+    let (shown, folder) = (path.display(), path.parent().unwrap_or(path).display());
+    // Its log belongs to it: a new journal beside an old log would be damaged at once.
     Problem::conflict(what).at(shown.to_string()).hint(format!(
-        "it was left untouched: restore a backup, or begin anew with `mv {shown} {shown}.damaged` and deploy again"
+        "it was left untouched: restore a backup, or begin anew with `mkdir {folder}/damaged && mv {shown}* {folder}/damaged/` \
+         and deploy again"
     ))
 }
 
@@ -261,9 +328,11 @@ impl Store for Sqlite {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|error| explain(&error, &self.path))
     }
 
-    fn next_lease(&mut self) -> Result<u64, Problem> {
+    fn next_lease(&mut self, taken: u64) -> Result<u64, Problem> {
         self.connection
-            .query_row("UPDATE lease SET number = number + 1 RETURNING number", [], |row| row.get::<_, i64>(0))
+            .query_row("UPDATE lease SET number = max(number, ?1) + 1 RETURNING number", [taken as i64], |row| {
+                row.get::<_, i64>(0)
+            })
             .map(|number| number as u64)
             .map_err(|error| explain(&error, &self.path))
     }
@@ -288,11 +357,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let seq = Sqlite::open(&path).unwrap().append(&record("a")).unwrap();
+        assert_eq!(Sqlite::look(&path), Ok(()));
         let mut again = Sqlite::open(&path).unwrap();
         assert_eq!(again.find("a").unwrap(), Some(seq));
         assert_eq!(again.find("b").unwrap(), None);
         assert_eq!(again.read_after(0, 10).unwrap()[0].key.as_deref(), Some("1/build@local"));
-        assert!(again.next_lease().unwrap() < again.next_lease().unwrap());
+        assert!(again.next_lease(0).unwrap() < again.next_lease(0).unwrap());
+        assert_eq!(again.next_lease(70).unwrap(), 71);
     }
 
     #[test]
@@ -343,9 +414,38 @@ mod tests {
         let path = folder.path().join("journal.db");
         std::fs::write(&path, "this is no database, whatever its name says, and long enough to be looked at").unwrap();
         let before = std::fs::read(&path).unwrap();
+        assert!(Sqlite::look(&path).unwrap_err().what.contains("not a journal"));
         let problem = Sqlite::open(&path).unwrap_err();
         assert!(problem.next.unwrap().contains("mv "), "the way out is named");
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn an_empty_journal_lost_what_it_held_and_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        std::fs::write(&path, "").unwrap();
+        let problem = Sqlite::open(&path).unwrap_err();
+        assert!(problem.what.contains("empty"), "{problem}");
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_journal_is_not_made_beside_the_log_of_a_lost_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        std::fs::write(beside(&path, "-wal"), "pages of the lost one").unwrap();
+        assert!(Sqlite::open(&path).unwrap_err().what.contains("missing"));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_crash_while_it_is_made_leaves_room_for_the_next_try() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        std::fs::write(beside(&path, ".new"), "half").unwrap();
+        drop(Sqlite::open(&path).unwrap());
+        assert!(!beside(&path, ".new").exists());
     }
 
     #[test]

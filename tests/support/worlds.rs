@@ -189,6 +189,7 @@ fn blueprint(command: &str, replicas: u32) -> Blueprint {
             image: None,
             port: None,
             replicas,
+            scaled_from: None,
             runtime: Runtime::Process,
             resources: Resources::default(),
             ready: Ready::default(),

@@ -39,7 +39,20 @@ fn fails(engine: &Engine, app: &App, state: &str, cause: &str) -> Value {
     assert!(told.to_lowercase().contains(&cause.to_lowercase()), "`{cause}` is named: {told}");
     assert!(seen.bad.is_empty() && seen.answers() > 0, "release 1 serves throughout: {seen:?}");
     still_serves(engine);
+    told_everywhere(engine, state);
     document
+}
+
+/// A deployment that ended badly is told by every command that tells of deployments.
+fn told_everywhere(engine: &Engine, state: &str) {
+    let last = &engine.status("shop")["last_deployment"];
+    assert_eq!(last["state"], state, "{last:#}");
+    assert!(last["cause"].is_string() && last["next"].is_string(), "{last:#}");
+    let listed = engine.json(&["deployments", "shop", "-n", "1"]).document();
+    assert_eq!((&listed[0]["state"], &listed[0]["deployment"]), (&last["state"], &last["deployment"]), "{listed:#}");
+    let tasks = engine.json(&["tasks"]).document();
+    let task = tasks.as_array().and_then(|tasks| tasks.iter().find(|task| task["deployment"] == last["deployment"]));
+    assert_eq!(task.map(|task| &task["state"]), Some(&"failed".into()), "{tasks:#}");
 }
 
 /// Wants release 1 of `shop` to serve, and nothing else of it to run or lie about.
@@ -569,48 +582,7 @@ fn a_stopped_app_stays_stopped_after_a_reboot() {
     assert!(engine.status("shop")["serving"].is_null());
 }
 
-// ---- one engine, one journal ----
-
-#[test]
-fn a_second_engine_is_refused_with_the_pid_of_the_first() {
-    let engine = Engine::start();
-    let ran = engine.cli(&["engine", "run"]);
-    assert_eq!(ran.code, Some(1), "{ran}");
-    assert!(ran.text().contains(&engine.pid().to_string()), "{ran}");
-}
-
-#[test]
-fn a_corrupt_journal_is_refused_and_never_overwritten() {
-    let (mut engine, _app) = serving();
-    engine.kill_engine();
-    let journal = engine.state().join("journal.db");
-    for file in ["journal.db-wal", "journal.db-shm"] {
-        let _ = fs::remove_file(engine.state().join(file));
-    }
-    let junk = vec![0x5a_u8; 64 << 10];
-    fs::write(&journal, &junk).expect("a file");
-    let ran = engine.cli(&["engine", "run"]);
-    assert_eq!(ran.code, Some(1), "{ran}");
-    let text = ran.text();
-    assert!(text.contains("journal.db") && text.len() > 40, "the file and the way out are named: {ran}");
-    assert_eq!(fs::read(&journal).expect("it is still there"), junk);
-}
-
-#[test]
-fn a_newer_journal_is_refused_and_never_overwritten() {
-    let (mut engine, _app) = serving();
-    engine.kill_engine();
-    let journal = engine.state().join("journal.db");
-    let database = rusqlite::Connection::open(&journal).expect("the journal is SQLite");
-    database.pragma_update(None, "user_version", 9999).expect("the version can be written");
-    drop(database);
-    let ran = engine.cli(&["engine", "run"]);
-    assert_eq!(ran.code, Some(1), "{ran}");
-    assert!(ran.text().contains("newer") && ran.text().contains("journal.db"), "{ran}");
-    let database = rusqlite::Connection::open(&journal).expect("the journal is SQLite");
-    let version: i64 = database.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
-    assert_eq!(version, 9999);
-}
+// ---- the disk ----
 
 #[test]
 fn a_full_disk_stops_changes_and_never_what_serves() {

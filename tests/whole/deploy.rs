@@ -213,6 +213,33 @@ fn scale_changes_how_many_answer() {
 }
 
 #[test]
+fn what_an_app_was_scaled_to_goes_with_the_next_deploy_and_the_plan_says_so() {
+    let engine = Engine::start();
+    let app = App::sample(engine.home(), "shop");
+    engine.deploy_live(&app);
+    assert_eq!(engine.json(&["scale", "shop", "2"]).code, Some(0));
+    let app = app.version("v2").write();
+    let folder = app.path();
+    let plan = engine.cli(&["deploy", folder, "--plan"]);
+    assert!(plan.text().contains("scaled") && plan.text().contains("2 stays"), "{plan}");
+    engine.deploy_live(&app);
+    let replicas = |count: u64| {
+        engine.await_status("shop", &format!("{count} instances of the newest run"), |status| {
+            status["running"][0]["release"] == status["asked"]["release"] && status["running"][0]["instances"] == count
+        })
+    };
+    replicas(2);
+    let ran = engine.json(&["deploy", folder, "--replicas", "1", "--yes"]);
+    engine.live(ran);
+    replicas(1);
+    let app = app.replicas(0).write();
+    let refused = engine.deploy(&app);
+    assert!(refused.text().contains("0 replicas"), "{refused}");
+    engine.not_live(refused, "failed");
+    replicas(1);
+}
+
+#[test]
 fn restart_brings_fresh_instances_without_a_lost_request() {
     let engine = Engine::start();
     engine.deploy_live(&App::sample(engine.home(), "shop"));

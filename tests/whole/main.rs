@@ -10,6 +10,7 @@ mod demo;
 mod deploy;
 mod edge;
 mod fixed_port;
+mod journal;
 mod kill_matrix;
 mod scenarios;
 mod secrets;

@@ -19,6 +19,10 @@ pub(super) async fn look(context: &Context<'_>) -> Vec<Finding> {
     let engine = context.client().status().await;
     let own_ports: Vec<u16> = engine.iter().flat_map(|status| status.edge.http.iter().map(SocketAddr::port)).collect();
     let listeners = edge::look(&context.settings.config.edge, engine.as_ref().ok().map(|status| &status.edge));
+    let journal = match &engine {
+        Err(problem) if problem.is_transient() => Some(journal(context)),
+        _ => None,
+    };
     let engine = match engine {
         Ok(status) => Finding::good("engine", format!("runs, pid {}", status.engine.pid)).version(status.engine.version),
         Err(problem) if problem.is_transient() => Finding::good("engine", "does not run; it is started when needed"),
@@ -26,6 +30,7 @@ pub(super) async fn look(context: &Context<'_>) -> Vec<Finding> {
     };
     let mut findings =
         vec![state_folder(root), space(root), processes(), engine, port(&own_ports), names(), files(), cgroup(), terminal()];
+    findings.extend(journal);
     findings.extend(listeners);
     findings
 }
@@ -43,6 +48,15 @@ fn state_folder(root: &Path) -> Finding {
         Finding::good("state folder", shown.to_string()).needed()
     } else {
         Finding::bad("state folder", format!("{} cannot be written", there.display()), "name another with --state DIR").needed()
+    }
+}
+
+/// Of an engine that runs it is known to be sound.
+fn journal(context: &Context<'_>) -> Finding {
+    match (context.roles.look_at_journal)(&context.settings) {
+        Ok(()) if context.settings.state.journal().exists() => Finding::good("journal", "sound").needed(),
+        Ok(()) => Finding::good("journal", "none yet; the first start makes one").needed(),
+        Err(problem) => Finding::bad("journal", problem.what, problem.next.unwrap_or_default()).needed(),
     }
 }
 

@@ -4,7 +4,7 @@ pub mod recreate;
 pub mod retire;
 pub mod rolling;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use crate::model::{
     deployment::{Aim, Deployment, EndedBy, Phase, StepState},

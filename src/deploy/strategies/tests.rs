@@ -15,13 +15,15 @@ use crate::model::{
     units::{Millis, Timestamp},
 };
 
-fn blueprint(routed: bool) -> Blueprint {
+/// One process with two replicas, with or without a route.
+pub(in crate::deploy) fn blueprint(routed: bool) -> Blueprint {
     let process = ProcessPlan {
         name: "web".to_owned(),
         command: "run".to_owned(),
         image: None,
         port: None,
         replicas: 2,
+        scaled_from: None,
         runtime: Runtime::Process,
         resources: Resources::default(),
         ready: Ready::default(),

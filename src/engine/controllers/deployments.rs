@@ -19,7 +19,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{fleet::Hub, journal::Mark, supervisor::Supervisor},
+    super::{
+        fleet::Hub,
+        journal::Mark,
+        supervisor::{Ending, Supervisor},
+    },
     Controller, Next,
     commands::watch::watch_blobs,
     orders::{Interrupts, Orders},
@@ -92,7 +96,7 @@ impl Controller for Deployments {
 
 impl Deployments {
     /// Goes on with a deployment from wherever it is until it is over. The same after a command and after a crash.
-    async fn drive(&self, id: DeploymentId) -> Result<(), Problem> {
+    async fn drive(&self, id: DeploymentId) -> Result<Ending, Problem> {
         self.begin_again(id).await?;
         let (mut deployment, _) = self.seen(id).await?;
         let mut deadline = Instant::now() + deployment.remaining.duration();
@@ -140,7 +144,11 @@ impl Deployments {
             let key = Orders::key(id, "route/gone");
             let _ = self.orders.route(&key, &CancellationToken::new()).await;
         }
-        Ok(())
+        Ok(Ending {
+            is_good: !matches!(deployment.phase, Phase::Failed | Phase::Reverted | Phase::Stuck),
+            note: deployment.phase.word().to_owned(),
+            problem: deployment.cause,
+        })
     }
 
     /// After a crash of the host, what was started is gone: those steps, and what was proved by them, are done again.

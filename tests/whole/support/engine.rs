@@ -127,6 +127,23 @@ impl Engine {
         }
     }
 
+    /// Ends the engine as an operator does: keepers, apps and edge go on.
+    pub fn stop_engine(&mut self) {
+        self.end_engine(&["engine", "stop"]);
+    }
+
+    /// Ends the engine and all that it runs.
+    pub fn stop_everything(&mut self) {
+        self.end_engine(&["engine", "stop", "--everything"]);
+    }
+
+    fn end_engine(&mut self, arguments: &[&str]) {
+        let ran = self.cli(arguments);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let status = self.child.take().expect("an engine of this test").wait().expect("a child can be waited for");
+        assert!(status.success(), "the engine ended with {status}\n{}", self.engine_output());
+    }
+
     /// Every process of the state folder is gone at once, as when the machine loses power.
     pub fn power_off(&mut self) {
         self.kill_engine();

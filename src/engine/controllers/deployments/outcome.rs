@@ -105,7 +105,7 @@ fn done_note(fleet: &Fleet, deployment: &Deployment, what: &What, done: Done, ch
         }
         Done::Awaited => "ready".to_owned(),
         // Of which start of the engine, and the change in it.
-        Done::Routed { generation } => format!("table {}.{}", generation.0 >> 32, generation.0 & u64::from(u32::MAX)),
+        Done::Routed { generation } => format!("table {}.{}", generation.lease(), generation.change()),
         Done::Proved(proof) => {
             let who = match proof.instances.as_slice() {
                 [] => format!("release {}", proof.release),
@@ -211,7 +211,8 @@ fn live(fleet: &Fleet, app: &App, deployment: &Deployment) -> Vec<Change> {
         previous: replaced.or(app.previous.filter(|previous| *previous != release.id)),
         replicas: match deployment.aim {
             Aim::Scale => scaled(&deployment.pool),
-            Aim::Deploy => None,
+            // What it was scaled to goes with it, into a rollback too.
+            Aim::Deploy => web.filter(|web| web.scaled_from.is_some()).map(|web| web.replicas),
             _ => app.replicas,
         },
         url,
