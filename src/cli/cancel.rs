@@ -12,7 +12,7 @@ use crate::model::{
 
 #[derive(Debug, Args)]
 pub struct Cancel {
-    /// Its number, as `pilothouse tasks` and the console show it
+    /// Its number, as `pilothouse deployments` and the console show it
     deployment: DeploymentId,
 }
 

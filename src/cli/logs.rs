@@ -12,6 +12,7 @@ use super::{
     time, wait,
 };
 use crate::model::{
+    fleet::Fleet,
     ids::{AppId, InstanceId, ReleaseId},
     log::{self, LogLine, LogQuery, Stream},
     problem::Problem,
@@ -34,7 +35,7 @@ pub struct Logs {
     /// Of one instance
     #[arg(long, value_name = "ID")]
     instance: Option<String>,
-    /// Of the newest build, or of the build of one release
+    /// Of the newest build, or of one release: --build=N
     #[arg(long, value_name = "RELEASE", num_args = 0..=1, require_equals = true, default_missing_value = "0", conflicts_with = "instance")]
     build: Option<ReleaseId>,
 }
@@ -65,15 +66,29 @@ impl Logs {
             tail: self.tail,
             follow: self.follow,
         };
+        let instance = query.instance.clone().filter(|instance| !fleet.instances.contains_key(instance));
+        if let Some(instance) = instance.as_ref().filter(|_| query.follow) {
+            return Err(no_instance(instance, &fleet));
+        }
+        let unknown = instance.map(|instance| no_instance(&instance, &fleet));
         tokio::select! {
-            shown = show(context, query) => shown,
+            shown = show(context, query, unknown) => shown,
             // Following ends by ctrl-c and nothing else: that is its success.
             _ = tokio::signal::ctrl_c() => Ok(Ended::Well),
         }
     }
 }
 
-async fn show(context: &Context<'_>, mut query: LogQuery) -> Result<Ended, Problem> {
+fn no_instance(instance: &InstanceId, fleet: &Fleet) -> Problem {
+    let near = crate::config::strict::nearest(&instance.0, fleet.instances.keys().map(|known| known.0.as_str()));
+    Problem::not_found(format!("there is no instance `{}`, and nothing that it wrote", log::safe(&instance.0))).hint(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`pilothouse status APP` lists an app's instances".to_owned(),
+    })
+}
+
+/// Shows what is asked for; of an instance that is gone its log may still be there, else it is `unknown`.
+async fn show(context: &Context<'_>, mut query: LogQuery, unknown: Option<Problem>) -> Result<Ended, Problem> {
     let mut client = context.client();
     let mut seen = Seen::default();
     loop {
@@ -93,7 +108,7 @@ async fn show(context: &Context<'_>, mut query: LogQuery) -> Result<Ended, Probl
             Err(problem) => Some(problem),
         };
         match ended {
-            None if !query.follow => return Ok(Ended::Well),
+            None if !query.follow => return unknown.filter(|_| seen.last.is_none()).map_or(Ok(Ended::Well), Err),
             Some(problem) if !query.follow || !problem.is_transient() => return Err(problem),
             _ => {}
         }

@@ -10,7 +10,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::model::problem::Problem;
+use crate::model::{log, problem::Problem};
 
 /// Meaning of a piece of text; colour comes second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +74,13 @@ impl Output {
     /// The one document of `--json`.
     pub fn document(&self, document: &impl Serialize) {
         let text = serde_json::to_string_pretty(document).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-        self.text(&format!("{text}\n"));
+        self.text(&format!("{}\n", log::safe_json(&text)));
     }
 
     /// One of the documents of a stream, on a line of its own.
     pub fn record(&self, record: &impl Serialize) {
         let text = serde_json::to_string(record).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-        self.text(&format!("{text}\n"));
+        self.text(&format!("{}\n", log::safe_json(&text)));
     }
 
     /// A line for people; left out with `--json`.

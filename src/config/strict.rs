@@ -251,7 +251,14 @@ fn found(value: &DeValue<'_>) -> &'static str {
 
 /// The field's own doc text as the next step.
 fn meaning(field: &str, description: Option<&str>) -> String {
-    description.map_or_else(|| "see docs/manifest.md".to_owned(), |text| format!("{field}: {}", one_line(text)))
+    description.map_or_else(
+        || "see docs/manifest.md".to_owned(),
+        |text| {
+            // Its line ends are those of the source.
+            let text: Vec<&str> = text.split_whitespace().collect();
+            format!("{field}: {}", text.join(" "))
+        },
+    )
 }
 
 fn join(path: &str, key: &str) -> String {

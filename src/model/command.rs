@@ -155,6 +155,11 @@ impl Overrides {
                     .at("--env")
                     .hint("use letters, digits and `_`"));
             }
+            if name == "PORT" {
+                return Err(Problem::user("PORT is given to each instance, and cannot be set")
+                    .at("--env PORT")
+                    .hint("--port N for a fixed one; the app listens on $PORT"));
+            }
             env.insert(name.to_owned(), value.to_owned());
         }
         Ok(Env(env))

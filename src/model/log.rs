@@ -1,5 +1,7 @@
 //! Log records, and what part of the logs is asked for.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -86,6 +88,22 @@ pub fn read_record(record: &str) -> Option<(i64, Stream, &str)> {
     Some((micros.parse().ok()?, stream, line))
 }
 
+/// JSON whose text may be shown: control characters, and those that turn the direction of a line, stand as `\uXXXX`.
+///
+/// JSON itself escapes only those below U+0020 (RFC 8259 §7); outside of texts it has none of them.
+pub fn safe_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                let _ = write!(shown, "\\u{:04x}", c as u32);
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// `line` fit for a terminal: escape sequences left out, tabs as spaces, other control characters as `�`.
 pub fn safe(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
@@ -137,6 +155,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn json_is_shown_without_what_a_terminal_obeys_and_means_the_same() {
+        let line = "a\u{9b}31m b\u{202e}c\u{7f}";
+        let json = serde_json::to_string(line).unwrap();
+        let shown = safe_json(&json);
+        assert_eq!(shown, "\"a\\u009b31m b\\u202ec\\u007f\"");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), line);
+    }
 
     #[test]
     fn escapes_are_left_out_and_the_text_stays() {

@@ -73,7 +73,8 @@ fn an_image_becomes_a_proved_url_and_the_way_back_is_short() {
     engine.live(engine.json(&["rollback", "shop"]));
     assert_eq!(shop.text(), "one");
     engine.live(engine.json(&["scale", "shop", "2"]));
-    until("two containers and the warm one run", seconds(20), || shop.containers().len() == 3);
+    let all = || format!("{:#}", engine.snapshot()["containers"]);
+    until_some("two containers and the warm one run", seconds(20), || (shop.containers().len() == 3).then_some(()), all);
     until("its lines are kept", seconds(20), || {
         engine.cli(&["logs", "shop"]).stdout.lines().filter(|line| line.contains("serving")).count() >= 2
     });

@@ -141,6 +141,16 @@ fn a_source_that_nothing_recognises_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn what_is_not_there_is_refused_with_the_next_step() {
+    let (engine, app) = serving();
+    refused(&engine.json(&["logs", "shop", "--instance", "shop-1-b"]), "shop-1-a");
+    refused(&engine.json(&["cancel", "1"]), "deployment 1 is over");
+    refused(&engine.json(&["cancel", "99"]), "pilothouse deployments");
+    refused(&engine.json(&["deploy", app.path(), "--env", "PORT=80"]), "--port");
+    still_serves(&engine);
+}
+
+#[test]
 fn a_source_that_is_not_there_is_refused() {
     let engine = Engine::start();
     let ran = engine.json(&["deploy", "file:///nowhere/at/all.git"]);

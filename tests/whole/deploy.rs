@@ -259,6 +259,7 @@ fn a_stopped_app_answers_nothing_until_it_is_started() {
     let url = engine.url("shop");
     let ran = engine.json(&["stop", "shop"]);
     assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.document()["serving"].is_null(), "what is stopped is not told as serving: {ran}");
     assert!(http::get(&url).is_ok_and(|answer| answer.status >= 500), "a stopped app is refused by the edge");
     until("no instance runs", seconds(10), || !engine.processes().iter().any(|found| found.command.ends_with("sample")));
     assert!(engine.status("shop")["serving"].is_null());

@@ -24,6 +24,9 @@ use crate::support::{
 
 /// Only faults that hold what this variable says; for a look at one of them.
 const ONLY: &str = "FAULTS";
+/// How often the engines look at what runs; the fleet is at rest when it stayed the same over several looks of theirs.
+const OBSERVED: &str = "400ms";
+const REST: Duration = Duration::from_millis(1200);
 /// Runs that go on at once: one per core of a small machine.
 const AT_ONCE: usize = 2;
 
@@ -73,7 +76,8 @@ fn deploy(engine: &Engine, version: &str) -> Vec<String> {
 /// Does the story; an engine that dies is started again, without its fault.
 fn tell(environment: &[(&str, &str)], story: &[(&str, Deed)]) -> Result<(End, Told), String> {
     let mut engine = Engine::absent();
-    engine.set(environment);
+    let observed = [("PILOTHOUSE_ENGINE_SAMPLE_EVERY", OBSERVED)];
+    engine.set(&[environment, &observed].concat());
     engine.spawn_engine();
     let mut told = Told::default();
     revive_or_await(&mut engine, &mut told);
@@ -187,15 +191,17 @@ fn is_over(phase: &str) -> bool {
 /// Looks until it stays the same: upkeep, such as ending what is no longer wanted, goes on after a deployment is over.
 fn end(engine: &Engine) -> End {
     let mut last = None;
-    let mut same = 0;
+    let mut since = Instant::now();
     until_some(
         "the fleet comes to rest",
         seconds(60),
         || {
             let now = look(engine);
-            same = if last.as_ref() == Some(&now) { same + 1 } else { 0 };
+            if last.as_ref() != Some(&now) {
+                since = Instant::now();
+            }
             last = Some(now);
-            (same >= 15).then(|| last.clone()).flatten()
+            (since.elapsed() >= REST).then(|| last.clone()).flatten()
         },
         || engine.engine_output(),
     )

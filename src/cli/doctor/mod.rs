@@ -89,7 +89,9 @@ impl Doctor {
 
 fn tell(document: &Document, context: &Context<'_>) {
     let mut table = Table::new(&["", "what", "version", "note"]);
-    for finding in &document.checks {
+    let is_absent_tool = |finding: &&Finding| !finding.found && tools::has(finding.name);
+    let (absent, shown): (Vec<&Finding>, Vec<&Finding>) = document.checks.iter().partition(is_absent_tool);
+    for finding in shown {
         let (tone, symbol) = match (finding.usable, finding.needed, finding.found) {
             (true, ..) => (Tone::Good, "✓ usable"),
             (false, true, _) => (Tone::Danger, "✖ needed"),
@@ -104,7 +106,23 @@ fn tell(document: &Document, context: &Context<'_>) {
         ]);
     }
     table.show(context.output);
-    let to_mend = document.checks.iter().filter_map(|finding| Some((finding, finding.mend.as_deref()?)));
+    if !absent.is_empty() {
+        context.output.line("");
+        let mut table = Table::new(&["not found", "needed only when used", "how to get it"]);
+        for finding in absent {
+            table.row([
+                finding.name.into(),
+                Cell::toned(Tone::Muted, finding.note.clone()),
+                finding.mend.clone().unwrap_or_default().into(),
+            ]);
+        }
+        table.show(context.output);
+    }
+    let to_mend = document
+        .checks
+        .iter()
+        .filter(|finding| !is_absent_tool(finding))
+        .filter_map(|finding| Some((finding, finding.mend.as_deref()?)));
     for (index, (finding, mend)) in to_mend.enumerate() {
         if index == 0 {
             context.output.line("");

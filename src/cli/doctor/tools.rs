@@ -16,14 +16,33 @@ const TOOLS: &[(&str, &str, &str, &str)] = &[
     ("pnpm", "--version", "for Node apps with a pnpm-lock.yaml", "corepack enable"),
     ("python3", "--version", "builds and runs Python apps", "apt install python3 python3-venv"),
     ("uv", "--version", "for Python apps with a uv.lock", "https://docs.astral.sh/uv"),
+    ("poetry", "--version", "for Python apps with a poetry.lock", "pipx install poetry"),
+    ("pdm", "--version", "for Python apps with a pdm.lock", "pipx install pdm"),
+    ("pipenv", "--version", "for Python apps with a Pipfile", "pipx install pipenv"),
+    ("bun", "--version", "for apps with a bun.lock", "npm install -g bun"),
+    ("deno", "--version", "for apps with a deno.json", "npm install -g deno"),
+    ("cargo", "--version", "builds Rust apps", "https://rustup.rs"),
+    ("go", "version", "builds Go apps", "https://go.dev/dl, or your package manager"),
+    ("php", "--version", "runs PHP apps", "apt install php-cli"),
+    ("composer", "--version", "for PHP apps with a composer.json", "apt install composer"),
+    ("ruby", "--version", "runs Ruby apps", "apt install ruby"),
+    ("bundle", "--version", "for Ruby apps with a Gemfile", "apt install bundler"),
+    ("java", "--version", "runs Java, Kotlin, Scala and Clojure apps", "apt install default-jdk"),
+    ("mvn", "--version", "for Java apps with a pom.xml", "apt install maven"),
+    ("elixir", "--version", "builds and runs Elixir apps", "apt install elixir"),
+    ("dotnet", "--version", "builds and runs .NET apps", "https://dotnet.microsoft.com/download"),
 ];
+
+pub(super) fn has(name: &str) -> bool {
+    TOOLS.iter().any(|(tool, ..)| *tool == name)
+}
 
 /// Asks all at once.
 pub(super) async fn look() -> Vec<Finding> {
     join_all(TOOLS.iter().map(|(name, question, what_for, get)| async move {
         match tool::ask(name, &[question], Path::new("/"), &[]).await {
             Some(said) => Finding::good(name, *what_for).version(version(&said)),
-            None => Finding::absent(name, format!("only needed when used: {what_for}"), *get),
+            None => Finding::absent(name, *what_for, *get),
         }
     }))
     .await

@@ -209,11 +209,11 @@ impl Commands {
             .hub
             .accept(move |fleet| {
                 let deployment = fleet.deployments.get(&id).ok_or_else(|| {
-                    Problem::not_found(format!("there is no deployment {id}"))
-                        .hint("pilothouse status APP names the one under way")
+                    Problem::not_found(format!("there is no deployment {id}")).hint("`pilothouse deployments` lists them")
                 })?;
                 if deployment.is_over() {
-                    return Err(Problem::conflict(format!("deployment {id} is over: {}", deployment.phase.word())));
+                    let what = format!("deployment {id} is over: {}", deployment.phase.word());
+                    return Err(Problem::conflict(what).hint(deployment.next()));
                 }
                 if deployment.phase == Phase::Aborting {
                     return Err(Problem::conflict(format!("deployment {id} is being taken back already")));

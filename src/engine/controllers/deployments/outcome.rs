@@ -173,7 +173,7 @@ pub(super) fn end(
     deployment.ended_at = Some(now);
     deployment.remaining = crate::model::units::Millis(0);
     deployment.cause = cause;
-    let mut changes = vec![Change::Deployment(Box::new(deployment.clone()))];
+    let mut changes = Vec::new();
     if let Some(app) = fleet.apps.get(&deployment.app) {
         match phase {
             Phase::Live => changes.extend(live(fleet, app, &deployment)),
@@ -186,6 +186,8 @@ pub(super) fn end(
             _ => changes.push(Change::App(App { asked: app.routed.or(app.asked), ..app.clone() })),
         }
     }
+    // Last: whoever waits for its end sees by then what it changed.
+    changes.push(Change::Deployment(Box::new(deployment.clone())));
     Ok((changes, deployment))
 }
 
