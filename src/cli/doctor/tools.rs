@@ -5,7 +5,7 @@ use std::path::Path;
 use futures_util::future::join_all;
 
 use super::Finding;
-use crate::cli::tool;
+use crate::{cli::tool, model::log};
 
 /// A tool: name, question for its version, what it is for, how to get it.
 const TOOLS: &[(&str, &str, &str, &str)] = &[
@@ -29,7 +29,7 @@ const TOOLS: &[(&str, &str, &str, &str)] = &[
     ("bundle", "--version", "for Ruby apps with a Gemfile", "apt install bundler"),
     ("java", "--version", "runs Java, Kotlin, Scala and Clojure apps", "apt install default-jdk"),
     ("mvn", "--version", "for Java apps with a pom.xml", "apt install maven"),
-    ("elixir", "--version", "builds and runs Elixir apps", "apt install elixir"),
+    ("elixir", "--short-version", "builds and runs Elixir apps", "apt install elixir"),
     ("dotnet", "--version", "builds and runs .NET apps", "https://dotnet.microsoft.com/download"),
 ];
 
@@ -50,9 +50,10 @@ pub(super) async fn look() -> Vec<Finding> {
 
 /// The first word with a digit: `2.39.5` of `git version 2.39.5 (Debian)`.
 fn version(said: &str) -> String {
-    let mut words = said.split_whitespace();
-    let word = words.find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()));
-    word.unwrap_or(said).trim_start_matches('v').to_owned()
+    // Some colour what they say, whoever reads it.
+    let said = said.lines().map(log::safe).collect::<Vec<_>>().join(" ");
+    let mut words = said.split_whitespace().map(|word| word.trim_start_matches("go").trim_start_matches('v'));
+    words.find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(&said).to_owned()
 }
 
 #[cfg(test)]
@@ -64,5 +65,7 @@ mod tests {
         assert_eq!(version("git version 2.39.5 (Debian)"), "2.39.5");
         assert_eq!(version("v20.11.1"), "20.11.1");
         assert_eq!(version("uv 0.4.1 (abc 2024)"), "0.4.1");
+        assert_eq!(version("go version go1.22.1 linux/amd64"), "1.22.1");
+        assert_eq!(version("\u{1b}[1mApache Maven 3.8.7\u{1b}[m\nMaven home: /usr"), "3.8.7");
     }
 }
