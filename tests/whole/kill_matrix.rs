@@ -324,7 +324,9 @@ fn containers_of_an_engine_killed_anywhere_are_as_if_it_had_not_been() {
 /// A kill between intent and effect, and between effect and outcome, of every record.
 fn kills(keys: Vec<(String, String)>) -> Vec<(String, String)> {
     let at = |(kind, key)| format!("{key}:{}", if kind == "intent" { "after-intent" } else { "before-outcome" });
-    let faults: BTreeSet<String> = keys.into_iter().map(at).collect();
+    // An instance that is seen late is started again, which finds it running: not every run has that.
+    let is_in_each = |(_, key): &(String, String)| !key.starts_with("0/start/");
+    let faults: BTreeSet<String> = keys.into_iter().filter(is_in_each).map(at).collect();
     eprintln!("{} points", faults.len());
     faults.into_iter().map(|at| ("PILOTHOUSE_DIE_AT".to_owned(), at)).collect()
 }
