@@ -18,6 +18,8 @@
 #[allow(dead_code, reason = "each bench uses a part")]
 #[path = "support/load.rs"]
 mod load;
+#[path = "support/page.rs"]
+mod page;
 #[path = "../tests/whole/support/mod.rs"]
 mod support;
 
@@ -29,8 +31,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hyper::Method;
 use load::Load;
+use page::{middle, row};
 use support::{app::binary, engine::Engine, http, processes, wait::until};
 
 /// Times that each short measurement is made; the middle one counts.
@@ -57,16 +59,6 @@ fn main() {
     build(&engine, &docker);
     engine.json(&["--yes", "remove", "shop"]);
     idle(&engine, &docker);
-}
-
-/// Prints a row: what, bar, measured, peer, and whether the bar is met.
-fn row(what: &str, bar: &str, measured: &str, peer: &str, is_met: bool) {
-    println!("| {what} | {bar} | {measured} | {peer} | {} |", if is_met { "met" } else { "**MISSED**" });
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// A Docker engine of the bench's own, with the image `peer`: the sample on nothing else.
@@ -170,19 +162,7 @@ fn replaces(engine: &Engine) {
     let (deploys, rate) = (number("DEPLOYS", 10), number("RATE", 200));
     engine.live(engine.json(&["scale", "shop", "2"]));
     let url = engine.url("shop");
-    let host = url.trim_start_matches("http://").to_owned();
-    let port: u16 = host.rsplit(':').next().expect("a port").parse().expect("a port");
-    let load = Load {
-        address: ([127, 0, 0, 1], port).into(),
-        host,
-        method: Method::POST,
-        path: "/echo".to_owned(),
-        body: vec![b'x'; 256].into(),
-        rate,
-        connections: 32,
-        keeps: true,
-        numbers: None,
-    };
+    let load = Load::echo(&url, rate);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let running = {
         let _inside = runtime.enter();

@@ -21,6 +21,8 @@
 mod load;
 #[path = "support/origin.rs"]
 mod origin;
+#[path = "support/page.rs"]
+mod page;
 #[path = "../tests/whole/support/processes.rs"]
 mod processes;
 #[path = "support/proxies.rs"]
@@ -41,6 +43,7 @@ use std::{
 use hyper::Method;
 use load::Load;
 use origin::{BIG, Deeds, Manner, Origin, SMALL};
+use page::{middle, row};
 use pilothouse::{
     config::settings::EdgeSettings,
     model::{
@@ -78,19 +81,8 @@ fn main() {
     assert!(is_met, "a bar is missed");
 }
 
-/// Prints a row: what, bar, measured, peer, and whether the bar is met.
-fn row(what: &str, bar: &str, measured: &str, peer: &str, is_met: bool) -> bool {
-    println!("| {what} | {bar} | {measured} | {peer} | {} |", if is_met { "met" } else { "**MISSED**" });
-    is_met
-}
-
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn is_installed(program: &str) -> bool {

@@ -14,6 +14,8 @@
     reason = "it stands outside: it runs programs and measures"
 )]
 
+#[path = "support/page.rs"]
+mod page;
 #[path = "../tests/whole/support/mod.rs"]
 mod support;
 
@@ -24,6 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use page::{middle, row};
 use support::{
     app::{App, binary},
     engine::Engine,
@@ -47,16 +50,6 @@ fn main() {
     rollback();
     console();
     idle();
-}
-
-/// Prints a row: what, bar, measured, peer, and whether the bar is met.
-fn row(what: &str, bar: &str, measured: &str, peer: &str, is_met: bool) {
-    println!("| {what} | {bar} | {measured} | {peer} | {} |", if is_met { "met" } else { "**MISSED**" });
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// From the command to the first answer of the new release, beside the app alone and beside `docker run`.

@@ -23,7 +23,6 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use hyper::Method;
 use load::Load;
 use support::{app::App, engine::Engine};
 
@@ -42,19 +41,7 @@ fn main() {
     let app = App::sample(engine.home(), "shop").replicas(2).write();
     engine.deploy_live(&app);
     let url = engine.url("shop");
-    let host = url.trim_start_matches("http://").to_owned();
-    let port: u16 = host.rsplit(':').next().expect("a port").parse().expect("a port");
-    let load = Load {
-        address: ([127, 0, 0, 1], port).into(),
-        host,
-        method: Method::POST,
-        path: "/echo".to_owned(),
-        body: vec![b'x'; 256].into(),
-        rate,
-        connections: 32,
-        keeps: true,
-        numbers: None,
-    };
+    let load = Load::echo(&url, rate);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let from = Instant::now();
     let running = {

@@ -34,6 +34,25 @@ pub struct Load {
     pub numbers: Option<Arc<AtomicU64>>,
 }
 
+impl Load {
+    /// POSTs to `/echo` of an app at `url`, a loopback address with its port, over 32 kept connections.
+    pub fn echo(url: &str, rate: u32) -> Self {
+        let host = url.trim_start_matches("http://").to_owned();
+        let port: u16 = host.rsplit(':').next().expect("a port").parse().expect("a port");
+        Self {
+            address: ([127, 0, 0, 1], port).into(),
+            host,
+            method: Method::POST,
+            path: "/echo".to_owned(),
+            body: vec![b'x'; 256].into(),
+            rate,
+            connections: 32,
+            keeps: true,
+            numbers: None,
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
