@@ -71,6 +71,16 @@ impl World {
         (ran.status.code(), document)
     }
 
+    /// What the program prints for people.
+    fn text(&self, arguments: &[&str]) -> String {
+        let ran = Command::new(env!("CARGO_BIN_EXE_pilothouse"))
+            .args(["--state", self.home.path().join("s").to_str().expect("text")])
+            .args(arguments)
+            .output()
+            .expect("the program runs");
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    }
+
     fn deploy(&self, folder: &Path, name: &str, more: &[&str]) -> (Option<i32>, Value) {
         let url = format!("file://{}", folder.display());
         self.run(&[&["deploy", &url, "--name", name, "--runtime", "docker"], more].concat())
@@ -150,6 +160,73 @@ fn a_build_that_fails_says_why_and_leaves_nothing() {
         assert!(told.contains(word) && outcome["next"].is_string(), "{told}");
     }
     assert_eq!(world.docker(&["images", "-q", "-f", "dangling=true"]), "");
+}
+
+#[test]
+fn what_only_buildkit_knows_is_built_by_it() {
+    let Some(world) = World::new() else { return };
+    // The frontend that it asks for comes from nowhere: the one inside Docker reads it.
+    let text = format!(
+        "# syntax=127.0.0.1:1/frontend:1\nFROM --platform=$BUILDPLATFORM {BUSYBOX} AS made\nARG TARGETOS\n\
+         RUN --mount=type=cache,target=/kept --mount=target=/context echo x >>/kept/runs; \
+         echo \"$TARGETOS $(cat /context/page.txt)\" >/page\n{}",
+        dockerfile("COPY --link --from=made /page /www/\nCOPY --chmod=755 . /www/")
+    );
+    let files = [("Dockerfile", text.as_str()), ("page.txt", "from the context"), ("key", "x"), (".dockerignore", "key\n")];
+    let source = world.source("kit", &files);
+    let (code, plan) = world.deploy(&source, "kit", &["--plan"]);
+    assert!(code == Some(0) && plan.to_string().contains("Dockerfile:2"), "{plan}");
+    let (code, outcome) = world.deploy(&source, "kit", &[]);
+    assert_eq!((code, outcome["state"].as_str()), (Some(0), Some("live")), "{outcome}");
+    assert!(world.page("kit", "/page").contains("linux from the context"));
+    for gone in ["/key", "/.dockerignore", "/.pilothouse.dockerfile"] {
+        assert!(world.page("kit", gone).starts_with("HTTP/1.1 404"), "{gone} is not in the image");
+    }
+    let log = world.text(&["logs", "kit", "--build"]);
+    for part in ["RUN --mount=type=cache", "DONE", "own frontend"] {
+        assert!(log.contains(part), "{part} in {log}");
+    }
+    assert_eq!(world.docker(&["images", "-q", "-f", "dangling=true"]), "");
+}
+
+#[test]
+fn a_build_by_buildkit_that_fails_says_why() {
+    let Some(world) = World::new() else { return };
+    for (name, step, words) in [
+        ("code", "RUN echo before; exit 3", &["ended with 3", "RUN --mount=type=tmpfs,target=/t echo before; exit 3"][..]),
+        ("copy", "COPY nothing /x", &["not there", "nothing"]),
+        ("base", "COPY --from=127.0.0.1:1/tools:1 /a /b", &["127.0.0.1:1", "Dockerfile:3"]),
+        ("odd", "ODD x", &["cannot be read", "ODD", "# syntax="]),
+    ] {
+        let step = step.replace("RUN ", "RUN --mount=type=tmpfs,target=/t ");
+        let text = dockerfile(&format!("RUN --mount=type=tmpfs,target=/t true\n{step}"));
+        let source = world.source(name, &[("Dockerfile", &text)]);
+        let (code, outcome) = world.deploy(&source, name, &[]);
+        let told = outcome.to_string();
+        assert_eq!((code, outcome["state"].as_str()), (Some(1), Some("failed")), "{told}");
+        assert!(words.iter().all(|word| told.contains(word)) && outcome["next"].is_string(), "{words:?} in {told}");
+    }
+}
+
+#[test]
+fn a_build_by_buildkit_is_gone_within_two_seconds_of_its_cancel() {
+    let Some(world) = World::new() else { return };
+    let text = dockerfile("RUN --mount=type=cache,target=/kept exec sleep 30119");
+    let source = world.source("still", &[("Dockerfile", &text)]);
+    let (code, asked) = world.deploy(&source, "still", &["--detach"]);
+    assert_eq!(code, Some(0), "{asked}");
+    await_true("the step runs", Duration::from_secs(60), || runs("30119"));
+    let begun = Instant::now();
+    let (code, answer) = world.run(&["cancel", &asked["deployment"].to_string()]);
+    assert_eq!(code, Some(0), "{answer}");
+    await_true("the step is gone", Duration::from_secs(2).saturating_sub(begun.elapsed()), || !runs("30119"));
+}
+
+/// Whether a process of this machine has `word` on its command line.
+fn runs(word: &str) -> bool {
+    let all = fs::read_dir("/proc").expect("/proc").flatten();
+    let mut lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.any(|line| line.split(|byte| *byte == 0).any(|part| part == word.as_bytes()))
 }
 
 #[test]

@@ -12,8 +12,9 @@ use std::{
 
 use pilothouse::{
     config::manifest_file,
-    deploy::detect::{compose, detect, dockerfile},
+    deploy::detect::{compose, detect},
     model::{
+        dockerfile,
         log::{read_record, safe},
         problem::Problem,
         source::Survey,

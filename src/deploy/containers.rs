@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    detect::{compose, compose::Compose, dockerfile},
+    detect::{compose, compose::Compose, dockerfile as of_dockerfile},
     dockerfile::{self as written, Generated, Wanted},
 };
 use crate::model::{
     command::Overrides,
     container_plan::{ImageBuild, ImagePlan, Upkeep},
+    dockerfile::{self, Dockerfile},
     manifest::{Manifest, Process, Resources, Runtime, Stop},
     mount::MountFrom,
     plan::{Blueprint, Env, PlanLine, ProcessPlan, Sign},
@@ -62,7 +63,7 @@ pub fn choose(
     if (!is_asked && is_recognised) || runtime == Some(Runtime::Process) {
         return Ok((containers, recipe));
     }
-    let has_dockerfile = survey.texts.contains_key(dockerfile::FILE);
+    let has_dockerfile = survey.texts.contains_key(of_dockerfile::FILE);
     if (manifest.process.is_empty() || !has_dockerfile)
         && let Some(found) = compose::read(survey, &overrides.env.0)?
     {
@@ -76,7 +77,7 @@ pub fn choose(
         containers.notes.push((format!("{} is not used", found.file), why.to_owned()));
     }
     if has_dockerfile {
-        let (mut found, recipe) = by_dockerfile(survey, dockerfile::FILE.to_owned(), recipe)?;
+        let (mut found, recipe) = by_dockerfile(survey, of_dockerfile::FILE.to_owned(), recipe)?;
         found.notes.splice(0..0, containers.notes);
         return Ok((found, recipe));
     }
@@ -106,15 +107,15 @@ fn by_dockerfile(survey: &Survey, file: String, recipe: Result<Recipe, Problem>)
     let recipe = recipe.unwrap_or_default();
     let found = match survey.texts.get(&file) {
         Some(text) => dockerfile::read(text, &file)?,
-        // Not among the texts that are taken along: the builder reads it.
-        None => dockerfile::Dockerfile { file: file.clone(), ..Default::default() },
+        // Not among the texts that are taken along: it is read when it is built.
+        None => Dockerfile { file: file.clone(), ..Dockerfile::default() },
     };
-    let left_out = found
-        .left_out
-        .iter()
-        .map(|(line, what)| (format!("{file}:{line}"), format!("{what} left out: Docker's classic builder does not know them")));
-    let notes = left_out.collect();
-    let mut recipe = dockerfile::over(recipe, &found);
+    let by_buildkit = found.buildkit.first().map(|(line, what)| {
+        let what = format!("{what}: BuildKit builds it; its steps have no limit of memory");
+        (format!("{file}:{line}"), what)
+    });
+    let notes = by_buildkit.into_iter().collect();
+    let mut recipe = of_dockerfile::over(recipe, &found);
     if recipe.language.is_empty() {
         "dockerfile".clone_into(&mut recipe.language);
     }

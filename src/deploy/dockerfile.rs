@@ -240,7 +240,7 @@ mod tests {
         let places: Vec<usize> =
             order.iter().map(|part| text.find(part).unwrap_or_else(|| panic!("{part} in\n{text}"))).collect();
         assert!(places.is_sorted(), "{text}");
-        let read = crate::deploy::detect::dockerfile::read(&text, "Dockerfile").unwrap();
+        let read = crate::model::dockerfile::read(&text, "Dockerfile").unwrap();
         assert_eq!((read.bases.len(), read.ports), (1, vec![8080]));
     }
 

@@ -5,6 +5,7 @@ pub mod command;
 pub mod container;
 pub mod container_plan;
 pub mod deployment;
+pub mod dockerfile;
 pub mod edge;
 pub mod fleet;
 pub mod ids;

@@ -1,13 +1,15 @@
-//! Container builds: a release's images by Docker's classic builder, within the limits of a build and into its log.
+//! Container builds: a release's images by one of Docker's builders, within the limits of a build and into its log.
 
 mod answer;
+mod bases;
 mod builder;
-mod classic;
 mod context;
 mod failure;
 mod ignore_file;
 mod leftovers;
 mod output;
+mod plain;
+mod trace;
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +23,11 @@ use bollard::Docker;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use self::{builder::Asked, context::Context, output::Output};
+use self::{
+    builder::{Asked, Builder},
+    context::Context,
+    output::Output,
+};
 use super::{
     super::Tools,
     artefact, build_failure,
@@ -32,6 +38,7 @@ use crate::{
     model::{
         Problem,
         container_plan::{ImageBuild, ImagePlan},
+        dockerfile::{self, Dockerfile},
         log::LogLabels,
         order::{BuildWork, Done, Outcome},
         plan::{Artefact, Env},
@@ -104,6 +111,14 @@ struct Wanted {
     /// Text of a written Dockerfile.
     written: Option<String>,
     arguments: Env,
+}
+
+impl Wanted {
+    /// Path of its Dockerfile in what is sent, if it is a file of the source that lies there.
+    fn file_in_context(&self) -> Option<String> {
+        let path = Path::new(&self.build.file).strip_prefix(&self.build.context).ok()?;
+        self.written.is_none().then(|| path.to_string_lossy().into_owned())
+    }
 }
 
 impl Build<'_> {
@@ -211,17 +226,26 @@ impl Build<'_> {
         self.check_cancelled()?;
         let name = wanted.process.as_deref().map_or_else(|| "image".to_owned(), |process| format!("image of {process}"));
         (self.progress)(format!("{name}: sending files"));
-        let text = match &wanted.written {
+        let mut text = match &wanted.written {
             Some(text) => text.clone(),
             None => context::text(source, &wanted.build.file)?,
         };
-        let asked = self.asked(wanted, &text);
+        let given: BTreeMap<String, String> = self.work.env.0.iter().chain(&wanted.arguments.0).map(owned).collect();
+        let dockerfile = dockerfile::read_with(&text, &wanted.build.file, &given)?;
+        output.begin(&name);
+        self.bring_bases(wanted, &dockerfile, output, deadline, &name).await?;
+        let by =
+            if dockerfile.needs_buildkit() { Builder::BuildKit } else { Builder::Classic { memory: self.work.limits.memory } };
+        if by != Builder::BuildKit || !self.has_frontend(&dockerfile, output, deadline).await? {
+            text = plain::text(&text, dockerfile.syntax.as_ref().map(|(_, line)| *line));
+        }
+        let file = wanted.file_in_context();
         let (folder, cancel) = (source.join(&wanted.build.context), self.cancel.clone());
-        let context = blocking(move || Context::of(&folder, classic::text(&text), &cancel)).await??;
+        let context = blocking(move || Context::of(&folder, file.as_deref(), text, by, &cancel)).await??;
         if context.bytes() > self.work.limits.disk {
             return Err(build_failure::out_of_disk(self.work.limits.disk));
         }
-        output.begin(&name);
+        let asked = self.asked(wanted, &dockerfile, context.dockerfile().to_owned(), by);
         let built = self.run_builder(&asked, Arc::new(context), output, deadline, store, &name).await;
         let made = output.made();
         let said = output.failure();
@@ -229,7 +253,7 @@ impl Build<'_> {
             (Err(problem), _) => Err(problem.evidence(output.last_lines())),
             (Ok(()), Some((code, message))) => {
                 let file = &wanted.build.file;
-                Err(failure::of_message(code, &message, &made.step, file, &self.work.limits, output.last_lines()))
+                Err(failure::of_message(code, &message, &made.step, file, asked.by, output.last_lines()))
             }
             (Ok(()), None) => output.image().ok_or_else(|| {
                 Problem::app("the builder ended without an image").hint("pilothouse logs APP --build shows all of it")
@@ -242,26 +266,26 @@ impl Build<'_> {
         outcome
     }
 
-    fn asked(&self, wanted: &Wanted, text: &str) -> Asked {
+    fn asked(&self, wanted: &Wanted, dockerfile: &Dockerfile, path: String, by: Builder) -> Asked {
         let mark = self.tools.docker.mark();
         let mut arguments: BTreeMap<String, String> =
             PROXIES.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect();
-        for name in classic::arguments(text) {
+        for name in &dockerfile.arguments {
             if let Some(value) = self.work.env.0.get(name) {
-                arguments.insert(name.to_owned(), value.clone());
+                arguments.insert(name.clone(), value.clone());
             }
         }
         arguments.extend(wanted.arguments.0.clone());
         let tag = labels::tag(self.work.release, wanted.process.as_deref());
         Asked {
-            dockerfile: context::DOCKERFILE.to_owned(),
+            dockerfile: path,
             tag: format!("{}:{tag}", labels::repository(mark, &self.work.app)),
             target: wanted.build.target.clone(),
             arguments,
             labels: [(labels::STATE, mark.to_owned()), (labels::APP, self.work.app.to_string())]
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
-            memory: self.work.limits.memory,
+            by,
         }
     }
 
@@ -346,6 +370,10 @@ impl Build<'_> {
         })
         .await?
     }
+}
+
+fn owned((name, value): (&String, &String)) -> (String, String) {
+    (name.clone(), value.clone())
 }
 
 /// The app's name where a next step speaks of one.

@@ -2,6 +2,10 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
+use base64::{
+    Engine,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
@@ -14,6 +18,12 @@ use crate::{
 const HUB: &str = "https://index.docker.io/v1/";
 /// Longest wait for a credential helper.
 const PATIENCE: Millis = Millis::seconds(10);
+
+/// RFC 4648 §4, with or without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 #[derive(Debug, Default, Deserialize)]
 struct ConfigFile {
@@ -114,7 +124,7 @@ fn login(file: &ConfigFile, registry: &str) -> Option<DockerCredentials> {
     let (name, login) = names.into_iter().find_map(|name| file.auths.get(&name).map(|login| (name, login)))?;
     let (username, password) = match &login.auth {
         Some(auth) => {
-            let plain = String::from_utf8(decode(auth)?).ok()?;
+            let plain = String::from_utf8(BASE64.decode(auth).ok()?).ok()?;
             let (username, password) = plain.split_once(':')?;
             (Some(username.to_owned()), Some(password.trim_end_matches('\0').to_owned()))
         }
@@ -122,23 +132,6 @@ fn login(file: &ConfigFile, registry: &str) -> Option<DockerCredentials> {
     };
     let identitytoken = login.identitytoken.clone();
     Some(DockerCredentials { username, password, identitytoken, serveraddress: Some(name), ..DockerCredentials::default() })
-}
-
-/// Base64 (RFC 4648 §4).
-fn decode(text: &str) -> Option<Vec<u8>> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bytes = Vec::new();
-    let (mut bits, mut held) = (0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        bits = (bits << 6) | ALPHABET.iter().position(|known| *known == byte)? as u32;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

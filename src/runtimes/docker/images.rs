@@ -87,6 +87,16 @@ impl DockerRuntime {
         Ok(facts)
     }
 
+    /// Has an image here that others are built on; one that is here is taken as it is. Whether it was pulled.
+    pub async fn have(&self, reference: &str, tell: &(dyn Fn(String) + Send + Sync)) -> Result<bool, Problem> {
+        let docker = self.client.docker().await?;
+        if self.local(&docker, reference).await?.is_some() {
+            return Ok(false);
+        }
+        self.pull(&docker, reference, SILENCE, tell).await?;
+        Ok(true)
+    }
+
     /// Lets go of the images of releases: their layers go when nothing else has them. Idempotent.
     pub async fn let_go(&self, app: &AppId, is_gone: impl Fn(ReleaseId) -> bool) -> Result<(), Problem> {
         let docker = self.client.docker().await?;

@@ -248,22 +248,18 @@ impl Observer {
         }
     }
 
-    /// Figures of what runs, of so many at a time that Docker has little to do with it.
-    pub(super) async fn sample(&mut self, docker: &Docker) -> Vec<Report> {
+    /// What is measured next of what runs: so much at a time that Docker has little to do with it.
+    pub(super) fn next_measured(&mut self) -> Vec<(ContainerId, Option<InstanceId>)> {
         let count = self.running.len();
         let begin = if count > MEASURED { self.turn % count } else { 0 };
         self.turn = begin + MEASURED;
-        let measured: Vec<_> = (0..count.min(MEASURED)).map(|n| self.running[(begin + n) % count].clone()).collect();
-        let answers = stream::iter(measured).map(|(id, instance)| async move {
-            let options = StatsOptions { stream: false, one_shot: true };
-            let mut answer = std::pin::pin!(docker.stats(&id.0, Some(options)));
-            let stats = timeout(FIGURES, answer.next()).await.ok()??.ok()?;
-            Some((id, instance, stats, Instant::now()))
-        });
-        let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
+        (0..count.min(MEASURED)).map(|n| self.running[(begin + n) % count].clone()).collect()
+    }
+
+    pub(super) fn take_figures(&mut self, measured: Vec<Measured>) -> Vec<Report> {
         let mut samples = Vec::new();
         let mut reports = Vec::new();
-        for (id, instance, stats, at) in answers.into_iter().flatten() {
+        for Measured { id, instance, stats, at } in measured {
             let Some((sample, counters)) = figures(&stats, self.before.get(&id), at) else { continue };
             self.before.insert(id.clone(), counters);
             if let Some(id) = instance {
@@ -277,6 +273,26 @@ impl Observer {
         }
         reports
     }
+}
+
+/// Docker's counters of one container.
+pub(super) struct Measured {
+    id: ContainerId,
+    instance: Option<InstanceId>,
+    stats: ContainerStatsResponse,
+    at: Instant,
+}
+
+/// Asks for the counters of `containers`; one that does not answer is left out.
+pub(super) async fn measure(docker: Docker, containers: Vec<(ContainerId, Option<InstanceId>)>) -> Vec<Measured> {
+    let docker = &docker;
+    let answers = stream::iter(containers).map(|(id, instance)| async move {
+        let options = StatsOptions { stream: false, one_shot: true };
+        let mut answer = std::pin::pin!(docker.stats(&id.0, Some(options)));
+        let stats = timeout(FIGURES, answer.next()).await.ok()??.ok()?;
+        Some(Measured { id, instance, stats, at: Instant::now() })
+    });
+    answers.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
 }
 
 fn used(containers: &[ContainerSummary]) -> (HashMap<String, u32>, HashMap<String, u32>) {

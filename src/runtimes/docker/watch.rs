@@ -25,6 +25,7 @@ use super::{
 use crate::{
     config::clock,
     model::{
+        container::ContainerState,
         ids::InstanceId,
         instance::Exit,
         order::{DockerReport, InstanceReport, Report},
@@ -45,6 +46,8 @@ pub(super) struct Watch {
     reports: mpsc::Sender<Report>,
     told: BTreeMap<InstanceId, InstanceReport>,
     observed: observe::Observer,
+    /// Our instances' containers with their states, as they were listed last.
+    ours: HashMap<InstanceId, (String, ContainerState)>,
 }
 
 /// Why a watch of one connection ended.
@@ -57,7 +60,7 @@ enum Ended {
 impl Watch {
     pub(super) fn new(runtime: DockerRuntime, reports: mpsc::Sender<Report>) -> Self {
         let observed = observe::Observer::new(runtime.mark().to_owned());
-        Self { runtime, reports, told: BTreeMap::new(), observed }
+        Self { runtime, reports, told: BTreeMap::new(), observed, ours: HashMap::new() }
     }
 
     /// Reports until nobody reads.
@@ -104,7 +107,7 @@ impl Watch {
         let options = EventsOptions { since: Some(decimal(since)), until: None, filters: Some(kinds()) };
         let mut events = std::pin::pin!(docker.events(Some(options)));
         let mut followers = Followers::default();
-        let mut counting = JoinSet::new();
+        let (mut counting, mut measuring) = (JoinSet::new(), JoinSet::new());
         let every = self.runtime.settings.config.engine.sample_every.duration();
         let mut samples = interval(every);
         samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -134,10 +137,14 @@ impl Watch {
                 },
                 () = look => {
                     due = None;
-                    let touched = std::mem::take(&mut touched);
-                    match self.look(docker, touched, &mut followers).await {
-                        Ok(true) => {}
-                        Ok(false) => return Ended::Unread,
+                    let what = std::mem::take(&mut touched);
+                    match self.look(docker, &what, &mut followers).await {
+                        Ok(Looked::Unread) => return Ended::Unread,
+                        Ok(Looked::Done { busy }) if busy.is_empty() => {}
+                        Ok(Looked::Done { busy }) => {
+                            touched.instances = busy;
+                            due = Some(Instant::now() + TOGETHER);
+                        }
                         Err(problem) => return Ended::Away(problem),
                     }
                 }
@@ -150,7 +157,12 @@ impl Watch {
                         let (docker, address) = (docker.clone(), self.runtime.client.address().to_owned());
                         counting.spawn(async move { usage::volumes(&docker, &address).await });
                     }
-                    for report in self.observed.sample(docker).await {
+                    if measuring.is_empty() {
+                        measuring.spawn(observe::measure(docker.clone(), self.observed.next_measured()));
+                    }
+                }
+                Some(measured) = measuring.join_next() => {
+                    for report in self.observed.take_figures(measured.unwrap_or_default()) {
                         if !self.tell(report).await {
                             return Ended::Unread;
                         }
@@ -201,25 +213,30 @@ impl Watch {
         true
     }
 
-    /// Looks at all that Docker lists, and closer at instances that were touched. False when nobody reads.
-    async fn look(&mut self, docker: &Docker, touched: Touched, followers: &mut Followers) -> Result<bool, Problem> {
-        let Observed { report, ours } = self.observed.all(&self.runtime, docker).await?;
-        if !self.tell(Report::Docker(report)).await {
-            return Ok(false);
+    /// Looks at all that Docker lists, when that is asked, and closer at instances that were touched.
+    ///
+    /// One that is being started or stopped is left to the next look: half of such a deed looks like the loss of an instance.
+    async fn look(&mut self, docker: &Docker, touched: &Touched, followers: &mut Followers) -> Result<Looked, Problem> {
+        if touched.all {
+            let Observed { report, ours } = self.observed.all(&self.runtime, docker).await?;
+            self.ours = ours;
+            if !self.tell(Report::Docker(report)).await {
+                return Ok(Looked::Unread);
+            }
         }
         let memories: HashMap<InstanceId, Memory> = Memory::all(&self.runtime.settings).into_iter().collect();
+        let mut busy = BTreeSet::new();
         for (id, memory) in &memories {
-            let listed = ours.get(id);
-            let told = self.told.get(id);
-            let is_alive = listed.is_some_and(|(_, state)| state.is_alive());
-            let is_as_told = told.is_some_and(|told| told.state.is_alive() == is_alive && !is_alive);
-            if is_as_told && !touched.instances.contains(id) && told.is_some_and(|told| *told == seen::report(id, memory, None)) {
+            if !self.is_of_interest(id, memory, touched, followers) {
                 continue;
             }
-            if is_alive && told.is_some() && !touched.instances.contains(id) && followers.follows(id) {
+            let locks = self.runtime.locks(id);
+            let Ok(_deed) = locks.deed.try_lock() else {
+                busy.insert(id.clone());
                 continue;
-            }
-            let container = memory.container.clone().or_else(|| listed.map(|(container, _)| container.clone()));
+            };
+            let Some(memory) = Memory::read(&self.runtime.settings, id) else { continue };
+            let container = memory.container.clone().or_else(|| self.ours.get(id).map(|(container, _)| container.clone()));
             let found = match &container {
                 Some(container) if !memory.stopped => self.runtime.inspect(docker, container).await?,
                 _ => None,
@@ -227,17 +244,39 @@ impl Watch {
             if let (Some(container), Some(found)) = (container, &found) {
                 followers.follow(&self.runtime, docker, id, &container, ended_at(found));
             }
-            let report = seen::report(id, memory, found.as_ref());
+            let report = seen::report(id, &memory, found.as_ref());
             if self.told.get(id) != Some(&report) {
                 self.told.insert(id.clone(), report.clone());
                 if !self.tell(Report::Instance(report)).await {
-                    return Ok(false);
+                    return Ok(Looked::Unread);
                 }
             }
         }
         self.told.retain(|id, _| memories.contains_key(id));
-        Ok(true)
+        Ok(Looked::Done { busy })
     }
+
+    /// Whether there may be something else to tell of an instance than was told.
+    fn is_of_interest(&self, id: &InstanceId, memory: &Memory, touched: &Touched, followers: &Followers) -> bool {
+        if touched.instances.contains(id) {
+            return true;
+        }
+        let Some(told) = self.told.get(id) else { return true };
+        if self.ours.get(id).is_some_and(|(_, state)| state.is_alive()) {
+            return !followers.follows(id);
+        }
+        told.state.is_alive() || *told != seen::report(id, memory, None)
+    }
+}
+
+/// What came of a look.
+enum Looked {
+    /// Nobody reads any more.
+    Unread,
+    Done {
+        /// Instances that are being started or stopped.
+        busy: BTreeSet<InstanceId>,
+    },
 }
 
 /// What there is to look at.

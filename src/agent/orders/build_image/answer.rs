@@ -1,5 +1,6 @@
 //! What the builder says while it builds: JSON values one after the other, read into lines and facts.
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::Deserialize;
 
 /// Longest value that is kept; a longer one is not the builder's own.
@@ -14,6 +15,8 @@ pub(super) enum Said {
     Status(String),
     /// Id of the finished image.
     Image(String),
+    /// What BuildKit's steps do, in its own form.
+    Trace(Vec<u8>),
     Failed {
         code: Option<i64>,
         message: String,
@@ -77,9 +80,14 @@ struct Detail {
 }
 
 #[derive(Deserialize)]
-struct Aux {
-    #[serde(rename = "ID")]
-    id: Option<String>,
+#[serde(untagged)]
+enum Aux {
+    /// Base64 (RFC 4648 §4).
+    Trace(String),
+    Image {
+        #[serde(rename = "ID")]
+        id: Option<String>,
+    },
 }
 
 impl Value {
@@ -91,8 +99,12 @@ impl Value {
         if let Some(text) = self.stream {
             return Some(Said::Text(text));
         }
-        if let Some(id) = self.aux.and_then(|aux| aux.id) {
-            return Some(Said::Image(id));
+        match self.aux {
+            Some(Aux::Trace(text)) if self.id.as_deref() == Some("moby.buildkit.trace") => {
+                return BASE64.decode(text).ok().map(Said::Trace);
+            }
+            Some(Aux::Image { id: Some(id) }) => return Some(Said::Image(id)),
+            _ => {}
         }
         // How many bytes of a layer have come is told many times a second: only what is done is.
         let status = self.status.filter(|_| self.progress.is_none_or(|progress| progress.is_empty()))?;
@@ -157,6 +169,7 @@ mod tests {
         "{\"stream\":\" ---\\u003e 0123456789ab\\n\"}{\"stream\":\"Step 2/5 : RUN x\\n\"}",
         "{\"stream\":\" ---\\u003e Running in cafecafecafe\\n\"}{\"stream\":\"Removing intermediate container cafecafecafe\\n\"}",
         "{\"stream\":\" ---\\u003e aaaaaaaaaaaa\\n\"}{\"stream\":\"Step 3/5 : FROM nginx\\n\"}{\"stream\":\" ---\\u003e bbbbbbbbbbbb\\n\"}",
+        "{\"id\":\"moby.buildkit.trace\",\"aux\":\"AAEC\"}",
         "{\"aux\":{\"ID\":\"sha256:ff\"}}{\"errorDetail\":{\"code\":137,\"message\":\"no\"},\"error\":\"no\"}\n",
     );
 
@@ -172,6 +185,7 @@ mod tests {
     fn output_pulls_image_and_failure_are_told_apart() {
         let all = said(&[BUILD]);
         assert_eq!(all[2], Said::Status("22: Pulling from library/node".to_owned()));
+        assert_eq!(all[all.len() - 3], Said::Trace(vec![0, 1, 2]));
         assert_eq!(all[all.len() - 2], Said::Image("sha256:ff".to_owned()));
         assert_eq!(all[all.len() - 1], Said::Failed { code: Some(137), message: "no".to_owned() });
         assert!(!all.iter().any(|said| matches!(said, Said::Status(text) if text.contains("Downloading"))));

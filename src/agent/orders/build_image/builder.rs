@@ -1,4 +1,4 @@
-//! Docker's classic builder: one request whose body is the context and whose answer is what it says while it builds.
+//! Docker's builders: one request whose body is the context and whose answer is what is said while it builds.
 //!
 //! Spoken by hand, because its limits of memory are 64-bit numbers and because dropping the connection is what ends a build.
 
@@ -26,8 +26,29 @@ use tokio::{
 use super::answer::{Reader, Said};
 use crate::model::{Problem, units};
 
+/// Which of Docker's two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Builder {
+    Classic {
+        /// Most memory of each step.
+        memory: units::Bytes,
+    },
+    /// It knows no limit of memory, and has no containers.
+    BuildKit,
+}
+
+impl Builder {
+    /// Most memory of each step, where there is a limit.
+    pub(super) fn memory(self) -> Option<units::Bytes> {
+        match self {
+            Self::Classic { memory } => Some(memory),
+            Self::BuildKit => None,
+        }
+    }
+}
+
 /// What is asked of the builder beside the context.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Asked {
     /// Name of the Dockerfile in the context.
     pub(super) dockerfile: String,
@@ -36,29 +57,35 @@ pub(super) struct Asked {
     pub(super) target: Option<String>,
     pub(super) arguments: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
-    /// Most memory of each step.
-    pub(super) memory: units::Bytes,
+    pub(super) by: Builder,
 }
 
 impl Asked {
     fn query(&self) -> String {
         let object = |pairs: &BTreeMap<String, String>| serde_json::json!(pairs).to_string();
-        let memory = self.memory.0.min(i64::MAX as u64).to_string();
         let mut query = vec![
             ("dockerfile", self.dockerfile.clone()),
             ("t", self.tag.clone()),
             ("buildargs", object(&self.arguments)),
             ("labels", object(&self.labels)),
-            // What ran a step goes, also when the step failed.
-            ("rm", "1".to_owned()),
-            ("forcerm", "1".to_owned()),
-            ("version", "1".to_owned()),
-            ("memory", memory.clone()),
-            // No swap beside it: the limit is the limit.
-            ("memswap", memory),
-            // Half of what an app gets when both want the processor.
-            ("cpushares", "512".to_owned()),
         ];
+        match self.by {
+            Builder::BuildKit => query.push(("version", "2".to_owned())),
+            Builder::Classic { memory } => {
+                let memory = memory.0.min(i64::MAX as u64).to_string();
+                query.extend([
+                    ("version", "1".to_owned()),
+                    // What ran a step goes, also when the step failed.
+                    ("rm", "1".to_owned()),
+                    ("forcerm", "1".to_owned()),
+                    ("memory", memory.clone()),
+                    // No swap beside it: the limit is the limit.
+                    ("memswap", memory),
+                    // Half of what an app gets when both want the processor.
+                    ("cpushares", "512".to_owned()),
+                ]);
+            }
+        }
         query.extend(self.target.iter().map(|target| ("target", target.clone())));
         serde_urlencoded::to_string(query).unwrap_or_default()
     }
@@ -157,11 +184,12 @@ mod tests {
     #[test]
     fn limits_and_labels_stand_in_the_request() {
         let asked = Asked {
+            dockerfile: "Dockerfile".to_owned(),
             tag: "a/b:1".to_owned(),
-            memory: units::Bytes::gib(4),
+            arguments: BTreeMap::new(),
+            by: Builder::Classic { memory: units::Bytes::gib(4) },
             labels: [("k".to_owned(), "v w".to_owned())].into(),
             target: Some("run".to_owned()),
-            ..Asked::default()
         };
         let query = asked.query();
         for part in [
@@ -174,5 +202,7 @@ mod tests {
         ] {
             assert!(query.contains(part), "{part} in {query}");
         }
+        let query = Asked { by: Builder::BuildKit, ..asked }.query();
+        assert!(query.contains("version=2") && !query.contains("memory"), "{query}");
     }
 }

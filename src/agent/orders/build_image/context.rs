@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::disk,
+    builder::Builder,
     ignore_file::{FILE, Ignored},
 };
 use crate::{
@@ -24,8 +25,8 @@ use crate::{
     },
 };
 
-/// Name under which the Dockerfile is sent; the builder removes it before it copies anything.
-pub(super) const DOCKERFILE: &str = ".pilothouse.dockerfile";
+/// Name under which a Dockerfile is sent that is not among the files; the classic builder removes it before it copies anything.
+const DOCKERFILE: &str = ".pilothouse.dockerfile";
 /// Bytes that are sent at once.
 const PIECE: usize = 128 << 10;
 
@@ -34,12 +35,22 @@ const PIECE: usize = 128 << 10;
 pub(super) struct Context {
     folder: PathBuf,
     entries: Vec<Entry>,
+    /// Files of our own, in place of those of the same path.
+    own: BTreeMap<String, String>,
     dockerfile: String,
 }
 
 impl Context {
     /// Lists `folder`. Blocks; ends soon after `cancel`.
-    pub(super) fn of(folder: &Path, dockerfile: String, cancel: &CancellationToken) -> Result<Self, Problem> {
+    ///
+    /// `file` is the path of the Dockerfile in `folder`, if it is there, and `text` what it says.
+    pub(super) fn of(
+        folder: &Path,
+        file: Option<&str>,
+        text: String,
+        by: Builder,
+        cancel: &CancellationToken,
+    ) -> Result<Self, Problem> {
         let ignored = fs::read_to_string(folder.join(FILE)).map(|text| Ignored::read(&text)).unwrap_or_default();
         let unlimited = Limits { bytes: units::Bytes(u64::MAX), files: usize::MAX };
         let mut entries = listing::walk(folder, Which::All, &[], unlimited, cancel)?;
@@ -47,7 +58,20 @@ impl Context {
             let path = entry.path.to_string_lossy();
             path != FILE && path != DOCKERFILE && !ignored.leaves_out(&path)
         });
-        Ok(Self { folder: folder.to_path_buf(), entries, dockerfile })
+        // BuildKit applies no `.dockerignore` to what is sent to it: nothing is sent that was not in the folder.
+        let is_there = |file: &&str| by == Builder::BuildKit && entries.iter().any(|entry| entry.path == Path::new(file));
+        let dockerfile = file.filter(is_there).unwrap_or(DOCKERFILE).to_owned();
+        let mut own = BTreeMap::from([(dockerfile.clone(), text)]);
+        if by != Builder::BuildKit {
+            own.insert(FILE.to_owned(), format!("{DOCKERFILE}\n{FILE}\n"));
+        }
+        entries.retain(|entry| !own.contains_key(entry.path.to_string_lossy().as_ref()));
+        Ok(Self { folder: folder.to_path_buf(), entries, own, dockerfile })
+    }
+
+    /// Path of the Dockerfile among what is sent.
+    pub(super) fn dockerfile(&self) -> &str {
+        &self.dockerfile
     }
 
     pub(super) fn bytes(&self) -> units::Bytes {
@@ -60,9 +84,7 @@ impl Context {
     pub(super) fn send(&self, pieces: mpsc::Sender<Bytes>) -> io::Result<()> {
         let mut tar = tar::Builder::new(Pieces { pieces, waiting: Vec::with_capacity(PIECE) });
         tar.follow_symlinks(false);
-        let own: BTreeMap<&str, String> =
-            [(DOCKERFILE, self.dockerfile.clone()), (FILE, format!("{DOCKERFILE}\n{FILE}\n"))].into();
-        for (path, text) in &own {
+        for (path, text) in &self.own {
             let mut header = header(0o644, 0, text.len() as u64, tar::EntryType::Regular);
             tar.append_data(&mut header, path, text.as_bytes())?;
         }
@@ -185,10 +207,15 @@ mod tests {
         put("a.log", "x");
         put("src/a.js", "x");
         std::os::unix::fs::symlink("src/a.js", folder.path().join("link")).unwrap();
-        let context = Context::of(folder.path(), "FROM a\n".to_owned(), &CancellationToken::new()).unwrap();
+        let of = |file, by| Context::of(folder.path(), file, "FROM a\n".to_owned(), by, &CancellationToken::new()).unwrap();
+        let context = of(None, Builder::Classic { memory: units::Bytes::gib(1) });
         assert_eq!(context.bytes(), units::Bytes(1));
         let entries = sent(context);
         assert_eq!(entries, [".dockerignore 644", ".pilothouse.dockerfile 644", "link 777", "src/ 755", "src/a.js 644"]);
+        let context = of(Some("src/a.js"), Builder::BuildKit);
+        assert_eq!(context.dockerfile(), "src/a.js");
+        assert_eq!(sent(context), ["src/a.js 644", "link 777", "src/ 755"]);
+        assert_eq!(of(Some("a.log"), Builder::BuildKit).dockerfile(), DOCKERFILE);
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::answer::{Made, Said};
+use super::{
+    answer::{Made, Said},
+    trace::Trace,
+};
 use crate::{
     config::Settings,
     keep::{lines::Lines, log::Log},
@@ -29,6 +32,7 @@ struct Inner {
     lines: Lines,
     last: VecDeque<String>,
     made: Made,
+    trace: Trace,
     image: Option<String>,
     failure: Option<(Option<i64>, String)>,
 }
@@ -38,8 +42,15 @@ impl Output {
     pub(super) fn open(settings: &Settings, folder: &Path) -> Result<Self, Problem> {
         let logs = &settings.config.logs;
         let log = Log::open(folder.join("log"), logs.rotate_at.0, logs.keep);
-        let inner =
-            Inner { log, lines: Lines::default(), last: VecDeque::new(), made: Made::default(), image: None, failure: None };
+        let inner = Inner {
+            log,
+            lines: Lines::default(),
+            last: VecDeque::new(),
+            made: Made::default(),
+            trace: Trace::default(),
+            image: None,
+            failure: None,
+        };
         Ok(Self { inner: Mutex::new(inner) })
     }
 
@@ -50,9 +61,16 @@ impl Output {
     /// The next image's build begins.
     pub(super) fn begin(&self, name: &str) {
         let mut inner = self.inner();
-        (inner.made, inner.image, inner.failure) = (Made::default(), None, None);
+        (inner.made, inner.trace, inner.image, inner.failure) = (Made::default(), Trace::default(), None, None);
         inner.last.clear();
         inner.line(Stream::Out, format!("building the {name}").as_bytes());
+        inner.log.flush();
+    }
+
+    /// A line of our own.
+    pub(super) fn say(&self, line: &str) {
+        let mut inner = self.inner();
+        inner.line(Stream::Out, line.as_bytes());
         inner.log.flush();
     }
 
@@ -62,6 +80,7 @@ impl Output {
             Said::Text(text) => inner.text(&text),
             Said::Status(status) => inner.line(Stream::Out, status.as_bytes()),
             Said::Image(id) => inner.image = Some(id),
+            Said::Trace(bytes) => inner.trace(&bytes),
             Said::Failed { code, message } => {
                 inner.line(Stream::Err, message.as_bytes());
                 inner.failure = Some((code, message));
@@ -98,6 +117,15 @@ impl Inner {
         for line in whole {
             self.made.note(&String::from_utf8_lossy(&line));
             self.line(Stream::Out, &line);
+        }
+    }
+
+    fn trace(&mut self, bytes: &[u8]) {
+        for line in self.trace.take(bytes) {
+            self.line(if line.is_error { Stream::Err } else { Stream::Out }, &line.text);
+        }
+        if let Some(step) = self.trace.step() {
+            step.clone_into(&mut self.made.step);
         }
     }
 
