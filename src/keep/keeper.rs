@@ -1,5 +1,7 @@
 //! One keeper at work: a loop that waits for output, signals and deadlines, and acts on what came.
 
+mod ending;
+
 use std::{
     io,
     os::unix::net::UnixStream,
@@ -13,7 +15,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
-    process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait},
+    process::{Pid, WaitOptions, WaitStatus, wait},
 };
 use signal_hook::consts::{SIGCHLD, SIGTERM};
 
@@ -32,6 +34,7 @@ use crate::model::{
     instance::{Exit, InstanceState},
     mask::Masker,
 };
+use ending::{Ending, KILL_EVERY};
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
@@ -40,19 +43,8 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 /// A program that ended so soon may have found its port taken.
 const YOUNG: Duration = Duration::from_secs(10);
 const MOST_MOVES: u32 = 3;
-/// Between two rounds of SIGKILL: what forks while it is being killed is met in the next one.
-const KILL_EVERY: Duration = Duration::from_millis(20);
 /// A state that could not be written is tried again so often.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
-
-/// How a running tree is brought to its end.
-#[derive(Debug)]
-struct Ending {
-    /// From here on SIGKILL.
-    kill_at: Duration,
-    /// Whether what outlived the program was asked to end too.
-    rest_asked: bool,
-}
 
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -332,74 +324,9 @@ impl Keeper {
         false
     }
 
-    fn enforce_limits(&mut self, now: Duration) {
-        if self.state.child.is_none() {
-            return;
-        }
-        if self.ending.is_none() && self.time_up().is_some_and(|at| now >= at) {
-            let limit = self.spec.time_limit.unwrap_or_default();
-            self.log.say(&format!("out of time after {limit}"));
-            self.timed_out = true;
-            self.begin_to_end(now);
-        }
-        if self.limit.every().is_some_and(|every| now >= self.limit_at + every) {
-            self.limit_at = now;
-            if self.limit.is_passed(std::process::id()) {
-                self.out_of_memory = true;
-                self.kill_all();
-            }
-        }
-    }
-
-    /// Asks the program to end, if it runs; what is left of it after its time is killed.
-    fn begin_to_end(&mut self, now: Duration) {
-        if let Some(child) = self.state.child {
-            signal_group(child, Signal::TERM);
-        }
-        let kill_at = now + self.spec.kill_after.duration();
-        self.ending = Some(Ending { kill_at, rest_asked: false });
-    }
-
-    /// Brings what is left of a tree to its end: on request, or when its program has ended.
-    fn end_tree(&mut self, now: Duration) {
-        let has_ended = self.state.child.is_none();
-        if has_ended && self.any_left && self.ending.is_none() {
-            self.begin_to_end(now);
-        }
-        let Some(ending) = &mut self.ending else {
-            return;
-        };
-        if now >= ending.kill_at {
-            self.kill_all();
-        } else if has_ended && !ending.rest_asked {
-            ending.rest_asked = true;
-            for process in process::descendants(std::process::id()) {
-                process.signal(Signal::TERM);
-            }
-        }
-    }
-
-    fn kill_all(&self) {
-        if let Some(child) = self.state.child {
-            signal_group(child, Signal::KILL);
-        }
-        for process in process::descendants(std::process::id()) {
-            process.signal(Signal::KILL);
-        }
-    }
-
     fn save(&mut self) {
         if self.saved.as_ref() != Some(&self.state) && self.state.write(&self.dir).is_ok() {
             self.saved = Some(self.state.clone());
         }
     }
-}
-
-/// To the program's process group, and to itself in case it has not made its group yet.
-fn signal_group(child: Process, signal: Signal) {
-    if let Some(group) = Pid::from_raw(child.pid as i32) {
-        // Gone already is as good.
-        let _ = kill_process_group(group, signal);
-    }
-    child.signal(signal);
 }
