@@ -102,12 +102,22 @@ fn config(flags: &Flags, environment: &Environment) -> Result<ConfigFile, Proble
         host.clone_into(&mut config.docker.host);
     }
     for pair in &flags.set {
-        let Some((key, value)) = pair.split_once('=') else {
-            return Err(Problem::user(format!("`{pair}` is not KEY=VALUE")).at("--set").hint("write --set edge.threads=2"));
-        };
-        config = set(&config, key.trim(), value.trim(), &format!("--set {key}"))?;
+        config = with_pair(&config, pair)?;
     }
     Ok(config)
+}
+
+/// `config` with the setting that `--set` names.
+fn with_pair(config: &ConfigFile, pair: &str) -> Result<ConfigFile, Problem> {
+    let Some((key, value)) = pair.split_once('=') else {
+        return Err(Problem::user(format!("`{pair}` is not KEY=VALUE")).at("--set").hint("write --set edge.threads=2"));
+    };
+    set(config, key.trim(), value.trim(), &format!("--set {key}"))
+}
+
+/// Whether a `KEY=VALUE` names a setting with a value that it can have.
+pub fn check_pair(pair: &str) -> Result<(), Problem> {
+    with_pair(&ConfigFile::default(), pair).map(|_| ())
 }
 
 fn read_file(path: &Path, needed: bool) -> Result<ConfigFile, Problem> {
@@ -226,10 +236,27 @@ fn as_text(value: &toml::Value) -> String {
     }
 }
 
-/// `value` as it is read again: a span, which is held as a number, with its unit.
+/// Every setting by its dotted key, as text that is read again as the same.
+pub fn written(config: &ConfigFile) -> BTreeMap<String, String> {
+    flat(config).into_iter().map(|(key, value)| (key.clone(), with_unit(&key, &value))).collect()
+}
+
+/// `value` as it is read again and as a person writes it: spans and sizes, which are held as numbers, with their units.
 fn with_unit(key: &str, value: &toml::Value) -> String {
     let text = as_text(value);
-    if set(&ConfigFile::default(), key, &text, "").is_ok() { text } else { format!("{text}ms") }
+    let toml::Value::Integer(number) = value else { return text };
+    if !is_text(key) {
+        return text;
+    }
+    let is_size = set(&ConfigFile::default(), key, &text, "").is_ok();
+    let units = if is_size {
+        [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10), ("", 1)]
+    } else {
+        [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
+    };
+    let whole = units.iter().find(|(_, unit)| *number >= *unit && number % unit == 0);
+    let (unit, worth) = whole.unwrap_or(&units[3]);
+    format!("{}{unit}", number / worth)
 }
 
 fn as_table(config: &ConfigFile) -> toml::Table {
@@ -285,118 +312,5 @@ fn boot_id() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::units::Millis;
-
-    fn world(pairs: &[(&str, &str)]) -> Environment {
-        let mut environment: Environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        environment.insert("HOME".to_owned(), "/nowhere/home".to_owned());
-        environment
-    }
-
-    #[test]
-    fn a_certificate_is_written_as_a_table_or_as_text() {
-        let text = "[edge]\ncertificates = [{ cert = \"a.pem\", key = \"a.key\" }, \"b.pem:b.key\"]\n";
-        let read = parse(text, "config.toml").unwrap().edge.certificates;
-        let written: Vec<String> = read.into_iter().map(Into::into).collect();
-        assert_eq!(written, ["a.pem:a.key", "b.pem:b.key"]);
-        let refused = parse("[edge]\ncertificates = [{ cert = \"a.pem\" }]\n", "config.toml").unwrap_err();
-        assert_eq!(
-            (refused.what.as_str(), refused.at.as_deref()),
-            ("`key` is missing", Some("config.toml:2 edge.certificates[0]"))
-        );
-    }
-
-    #[test]
-    fn the_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.toml");
-        std::fs::write(&file, "[edge]\nthreads = 1\nconnections = 11\nidle_timeout = \"9s\"\n").unwrap();
-        let environment = world(&[("PILOTHOUSE_EDGE_CONNECTIONS", "22"), ("PILOTHOUSE_EDGE_THREADS", "2")]);
-        let flags = Flags { config: Some(file), set: vec!["edge.threads=3".to_owned()], ..Flags::default() };
-        let edge = load_from(&flags, &environment).unwrap().config.edge;
-        assert_eq!((edge.threads, edge.connections, edge.idle_timeout), (3, 22, Millis::seconds(9)));
-        assert_eq!(edge.answer_timeout, Millis::seconds(60));
-    }
-
-    #[test]
-    fn lists_and_spans_are_read_from_text() {
-        let flags = Flags {
-            set: vec!["edge.http=127.0.0.1:9000, [::1]:9000".to_owned(), "engine.grace=2m".to_owned()],
-            ..Flags::default()
-        };
-        let config = load_from(&flags, &world(&[])).unwrap().config;
-        assert_eq!(config.edge.http, ["127.0.0.1:9000".parse().unwrap(), "[::1]:9000".parse().unwrap()]);
-        assert_eq!(config.engine.grace, Millis::minutes(2));
-    }
-
-    #[test]
-    fn an_unknown_key_names_its_place_and_its_nearest() {
-        let refused = parse("[edge]\nthreads = 2\nhtpp = []\n", "config.toml").unwrap_err();
-        assert_eq!(refused.at.as_deref(), Some("config.toml:3 edge.htpp"));
-        assert_eq!(refused.next.as_deref(), Some("did you mean `http`?"));
-
-        let flags = Flags { set: vec!["edge.thread=2".to_owned()], ..Flags::default() };
-        assert_eq!(load_from(&flags, &world(&[])).unwrap_err().next.as_deref(), Some("did you mean `edge.threads`?"));
-
-        let misspelt = world(&[("PILOTHOUSE_EDGE_HTPP", "x")]);
-        assert_eq!(
-            load_from(&Flags::default(), &misspelt).unwrap_err().next.as_deref(),
-            Some("did you mean PILOTHOUSE_EDGE_HTTP?")
-        );
-    }
-
-    #[test]
-    fn a_wrong_value_names_its_place() {
-        let refused = parse("[logs]\nkeep = 4\nrotate_at = \"8 parsecs\"\n", "config.toml").unwrap_err();
-        assert_eq!(refused.at.as_deref(), Some("config.toml:3 logs.rotate_at"));
-        let wrong = world(&[("PILOTHOUSE_EDGE_THREADS", "many")]);
-        let refused = load_from(&Flags::default(), &wrong).unwrap_err();
-        assert_eq!(refused.at.as_deref(), Some("PILOTHOUSE_EDGE_THREADS (edge.threads)"));
-        let flags = Flags { set: vec!["engine.grace=10".to_owned()], ..Flags::default() };
-        assert!(load_from(&flags, &world(&[])).unwrap_err().to_string().contains("not a span of time"));
-    }
-
-    #[test]
-    fn the_state_folder_is_flag_then_variable_then_xdg_and_always_absolute() {
-        let root = |flags: &Flags, environment: &Environment| load_from(flags, environment).unwrap().state.root().to_path_buf();
-        let none = Flags::default();
-        assert_eq!(root(&none, &world(&[])), Path::new("/nowhere/home/.local/state/pilothouse"));
-        assert_eq!(root(&none, &world(&[("XDG_STATE_HOME", "/x")])), Path::new("/x/pilothouse"));
-        let named = world(&[("PILOTHOUSE_STATE", "/v"), ("XDG_STATE_HOME", "/x")]);
-        assert_eq!(root(&none, &named), Path::new("/v"));
-        let flag = Flags { state: Some("here".into()), ..Flags::default() };
-        let found = root(&flag, &named);
-        assert!(found.is_absolute() && found.ends_with("here"), "{}", found.display());
-    }
-
-    #[test]
-    fn a_started_engine_gets_the_same_settings() {
-        let environment = world(&[("PILOTHOUSE_EDGE_THREADS", "2")]);
-        let flags = Flags {
-            state: Some("/s".into()),
-            set: [
-                "edge.threads=0",
-                "edge.http=127.0.0.1:9000",
-                "console.theme=pilot-light",
-                "engine.grace=90s",
-                "logs.rotate_at=1M",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-            ..Flags::default()
-        };
-        let first = load_from(&flags, &environment).unwrap();
-        let arguments = as_arguments(&first, &environment);
-        let set = arguments.iter().zip(&arguments[1..]).filter(|(flag, _)| *flag == "--set").map(|(_, value)| value.clone());
-        let again = Flags { state: Some("/s".into()), config: Some("/dev/null".into()), set: set.collect() };
-        assert_eq!(load_from(&again, &environment).unwrap(), first);
-    }
-
-    #[test]
-    fn a_named_file_that_is_absent_is_an_error() {
-        let flags = Flags { config: Some("/nowhere/config.toml".into()), ..Flags::default() };
-        assert_eq!(load_from(&flags, &world(&[])).unwrap_err().at.as_deref(), Some("/nowhere/config.toml"));
-    }
-}
+#[path = "load_tests.rs"]
+mod tests;
