@@ -14,7 +14,7 @@ use crate::model::{
     container::{Container, ContainerSample, ContainerState, DockerStatus},
     fleet::Fleet,
     problem::Problem,
-    units::Bytes,
+    units::{Bytes, many},
 };
 
 #[derive(Debug, Args)]
@@ -71,9 +71,9 @@ impl Containers {
         table.show(context.output);
         let images = Bytes(fleet.images.values().map(|image| image.size.0).sum());
         context.output.line(&format!(
-            "{} images ({images} with shared layers), {} volumes",
-            fleet.images.len(),
-            fleet.volumes.len()
+            "{} ({images} with shared layers), {}",
+            many(fleet.images.len(), "image"),
+            many(fleet.volumes.len(), "volume")
         ));
         Ok(Ended::Well)
     }

@@ -14,6 +14,7 @@ use crate::model::{
     command::{Answer, Command},
     container::PrunePlan,
     problem::Problem,
+    units::many,
 };
 
 #[derive(Debug, Args)]
@@ -77,9 +78,10 @@ fn show(plan: &PrunePlan, context: &Context<'_>) {
         context.output.line("nothing of ours is unused");
     } else {
         table.show(context.output);
-        context.output.line(&format!("{} objects, {} freed at most", plan.objects.len(), plan.bytes));
+        context.output.line(&format!("{}, {} freed at most", many(plan.objects.len(), "object"), plan.bytes));
     }
     if plan.foreign > 0 {
-        context.output.line(&format!("{} unused objects are not ours and stay: see docker system df", plan.foreign));
+        let foreign = many(plan.foreign as usize, "unused object");
+        context.output.line(&format!("left alone, since not ours: {foreign}; see docker system df"));
     }
 }

@@ -9,7 +9,7 @@ use super::{
     context::{self, Context},
     deed,
 };
-use crate::model::{command::Command, fleet::Fleet, ids::AppId, problem::Problem};
+use crate::model::{command::Command, fleet::Fleet, ids::AppId, problem::Problem, units::many};
 
 #[derive(Debug, Args)]
 pub struct Remove {
@@ -25,7 +25,11 @@ impl Remove {
             let instances = fleet.instances_of(&self.app).filter(|instance| instance.state.is_alive()).count();
             vec![
                 deed::serving_line(fleet, &self.app),
-                format!("  − {instances} instances, {releases} releases and all logs go; there is no way back"),
+                format!(
+                    "  − {}, {} and all logs go; there is no way back",
+                    many(instances, "instance"),
+                    many(releases, "release")
+                ),
             ]
         };
         deed::ask_and_send(context, &self.app, command, what, &format!("remove {}?", self.app), true).await

@@ -6,7 +6,7 @@ use crate::model::{
     fleet::{App, AppStatus, TaskState},
     ids::{AppId, DeploymentId, HostId},
     instance::{Health, Instance, InstanceState},
-    units::{Bytes, Timestamp},
+    units::{Bytes, Timestamp, many},
     verbs::{Verb, earlier_releases},
 };
 
@@ -147,11 +147,7 @@ fn cause_of(instance: &Instance, bad: usize, all: usize) -> String {
     let exit = instance.last_exit.as_ref().map(super::super::model::instance::Exit::words);
     let what = match (instance.state, &exit) {
         (InstanceState::BackOff, Some(exit)) => {
-            format!(
-                "crash loop: {exit}, {}, since release {}",
-                super::words::many(instance.restarts as usize, "restart"),
-                instance.release
-            )
+            format!("crash loop: {exit}, {}, since release {}", many(instance.restarts as usize, "restart"), instance.release)
         }
         (InstanceState::Running, _) => format!(
             "{} {}",

@@ -9,10 +9,10 @@ use super::{
     state::{Mode, State, Tab},
     theme::{Ground, Role},
     widgets::strip::{Strip, cut, draw, draw_line, width},
-    words::{clock, many, span},
+    words::{clock, span},
     world::Link,
 };
-use crate::model::{fleet::TaskState, verbs::refusal};
+use crate::model::{fleet::TaskState, units::many, verbs::refusal};
 
 /// Below this there is no use in panes.
 const LEAST: (u16, u16) = (36, 9);

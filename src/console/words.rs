@@ -64,11 +64,6 @@ pub fn share(share: f64) -> String {
     }
 }
 
-/// `1 host`, `3 hosts`.
-pub fn many(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

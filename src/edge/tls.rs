@@ -23,7 +23,7 @@ use crate::{
         clock,
         settings::{CertificateFiles, EdgeSettings},
     },
-    model::problem::Problem,
+    model::{problem::Problem, units::many},
 };
 
 /// Everything for HTTPS. Connections that are open keep what they began with.
@@ -207,11 +207,11 @@ impl Pair {
         let mut troubles: Vec<Problem> = self.trouble.clone().into_iter().collect();
         let at = self.files.cert.display().to_string();
         if let Some(end) = self.not_after {
-            let days = (end - now).abs() / (24 * 3600);
+            let days = many(((end - now).abs() / (24 * 3600)) as usize, "day");
             if end < now {
-                troubles.push(Problem::user(format!("the certificate expired {days} days ago")).at(at).hint("renew it"));
+                troubles.push(Problem::user(format!("the certificate expired {days} ago")).at(at).hint("renew it"));
             } else if end < now + SOON {
-                troubles.push(Problem::user(format!("the certificate expires in {days} days")).at(at).hint("renew it"));
+                troubles.push(Problem::user(format!("the certificate expires in {days}")).at(at).hint("renew it"));
             }
         }
         if self.is_open_to_all {

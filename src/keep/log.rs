@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::clock;
-use crate::model::log::{Stream, write_record};
+use crate::model::{
+    log::{Stream, write_record},
+    units::many,
+};
 
 /// Appends records. It never fails and never waits for space: lines that cannot be kept are counted, and the next line
 /// that can be kept is preceded by their number.
@@ -90,7 +93,8 @@ impl Log {
         self.reopen()?;
         let mut records = Vec::new();
         if self.dropped > 0 {
-            let told = format!("{} lines were lost: the log could not be written", self.dropped);
+            let lost = many(usize::try_from(self.dropped).unwrap_or(usize::MAX), "line");
+            let told = format!("lost {lost}: the log could not be written");
             write_record(self.dropped_at, Stream::Keeper, told.as_bytes(), &mut records);
         }
         let Some(file) = &mut self.file else {
@@ -200,6 +204,6 @@ mod tests {
         fs::create_dir(&place).unwrap();
         log.add(Stream::Out, b"kept");
         log.flush();
-        assert_eq!(texts(place.join("current")), ["2 lines were lost: the log could not be written", "kept"]);
+        assert_eq!(texts(place.join("current")), ["lost 2 lines: the log could not be written", "kept"]);
     }
 }

@@ -4,7 +4,12 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids::AppId, mask::SHORTEST, problem::Problem, units::Timestamp};
+use super::{
+    ids::AppId,
+    mask::SHORTEST,
+    problem::Problem,
+    units::{Timestamp, many},
+};
 
 /// Bytes that a value has at most.
 pub const LONGEST: usize = 64 << 10;
@@ -28,7 +33,8 @@ impl Secret {
         let length = self.0.len();
         if length < SHORTEST {
             return Err(Problem::user(format!(
-                "a value of {length} bytes cannot be kept secret: it would be found by chance in lines that do not mean it"
+                "a value of {} cannot be kept secret: it would be found by chance in lines that do not mean it",
+                many(length, "byte")
             ))
             .hint(format!("use one of at least {SHORTEST} bytes, or give it as plain environment")));
         }

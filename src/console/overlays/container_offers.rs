@@ -1,14 +1,12 @@
 //! What each change of a container does, how to undo it, and the command that does the same.
 
 use super::offers::{Offer, line};
-use crate::{
-    console::words::many,
-    model::{
-        command::Command,
-        container::{Container, ContainerAct},
-        fleet::Fleet,
-        plan::Sign,
-    },
+use crate::model::{
+    command::Command,
+    container::{Container, ContainerAct},
+    fleet::Fleet,
+    plan::Sign,
+    units::many,
 };
 
 pub(super) fn offer(fleet: &Fleet, it: &Container, act: ContainerAct) -> Offer {

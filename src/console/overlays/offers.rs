@@ -1,14 +1,12 @@
 //! What each change of an app or a deployment does, how to undo it, and the command that does the same.
 
-use crate::{
-    console::words::many,
-    model::{
-        command::Command,
-        fleet::Fleet,
-        ids::{AppId, DeploymentId, ReleaseId},
-        plan::{PlanLine, Sign},
-        verbs::earlier_releases,
-    },
+use crate::model::{
+    command::Command,
+    fleet::Fleet,
+    ids::{AppId, DeploymentId, ReleaseId},
+    plan::{PlanLine, Sign},
+    units::many,
+    verbs::earlier_releases,
 };
 
 /// One command with what it does.

@@ -8,14 +8,13 @@ use crate::{
         keymap::Key,
         theme::Role,
         widgets::strip::{Strip, cut, width},
-        words::many,
         world::Scene,
     },
     model::{
         Problem,
         command::{Answer, Command},
         container::{PruneObject, PrunePlan},
-        units::Timestamp,
+        units::{Timestamp, many},
     },
 };
 
@@ -151,7 +150,6 @@ fn object<'t>(strip: Strip<'t>, it: &PruneObject, name_wide: usize) -> Strip<'t>
 
 /// Foreign things that are left alone.
 fn foreign(scene: &Scene<'_>, plan: &PrunePlan) -> Option<Line<'static>> {
-    let count = many(plan.foreign as usize, "foreign object");
-    (plan.foreign > 0)
-        .then(|| Strip::new(scene.theme).muted(format!("   {count} that nobody uses stay: they are not ours")).line())
+    let count = many(plan.foreign as usize, "unused object");
+    (plan.foreign > 0).then(|| Strip::new(scene.theme).muted(format!("   left alone, since foreign: {count}")).line())
 }

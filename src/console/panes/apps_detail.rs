@@ -24,7 +24,7 @@ use crate::{
         fleet::{App, AppStatus, Desired, Release},
         ids::{AppId, ReleaseId},
         instance::Instance,
-        units::Bytes,
+        units::{Bytes, many},
         verbs::{earlier_releases, is_static},
     },
 };
@@ -223,7 +223,7 @@ fn instances(scene: &Scene<'_>, app: &App, columns: usize) -> Vec<Line<'static>>
             );
             let text = match instance.restarts {
                 0 => text,
-                count => format!("{text}, {}", super::super::words::many(count as usize, "restart")),
+                count => format!("{text}, {}", many(count as usize, "restart")),
             };
             let role = if instance.state.is_alive() && instance.wanted { Role::Warn } else { Role::Muted };
             lines.push(cut(strip().gap(2).put(text, role).line(), columns));

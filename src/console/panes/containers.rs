@@ -18,13 +18,12 @@ use crate::{
             strip::{Strip, draw, draw_line},
             table::Column,
         },
-        words::many,
         world::Scene,
     },
     model::{
         container::{Container, ContainerId},
         fleet::Fleet,
-        units::Bytes,
+        units::{Bytes, many},
         verbs::{Scope, Subject, Verb},
     },
 };

@@ -14,13 +14,13 @@ use crate::{
             sparkline::{sparkline, sparkline_of},
             strip::{Strip, bar, heading},
         },
-        words::{clock, count, many, span},
+        words::{clock, count, span},
         world::Scene,
     },
     model::{
         fleet::Host,
         sample::HostSample,
-        units::{Bytes, Timestamp},
+        units::{Bytes, Timestamp, many},
     },
 };
 

@@ -16,12 +16,13 @@ use crate::{
             sparkline::sparkline,
             strip::{Strip, bar, cut, fold, heading},
         },
-        words::{clock, count, latency, many, share, span},
+        words::{clock, count, latency, share, span},
         world::Scene,
     },
     model::{
         deployment::{Aim, Deployment},
         fleet::Level,
+        units::many,
         verbs::Scope,
     },
 };

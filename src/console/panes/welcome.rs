@@ -6,10 +6,9 @@ use crate::{
     console::{
         theme::Role,
         widgets::strip::{Strip, cut, fold, heading},
-        words::many,
         world::Scene,
     },
-    model::{ids::HostId, tool::Tool},
+    model::{ids::HostId, tool::Tool, units::many},
 };
 
 /// Lines of `columns`; nothing in them was invented.

@@ -3,11 +3,14 @@
 use ratatui::text::Line;
 
 use super::Logs;
-use crate::console::{
-    theme::{Ground, Role},
-    widgets::strip::Strip,
-    words::{count, many},
-    world::Scene,
+use crate::{
+    console::{
+        theme::{Ground, Role},
+        widgets::strip::Strip,
+        words::count,
+        world::Scene,
+    },
+    model::units::many,
 };
 
 impl Logs {

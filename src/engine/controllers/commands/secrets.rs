@@ -18,8 +18,9 @@ impl Commands {
             Some(app) => format!("pilothouse restart {app}"),
             None => format!("pilothouse deploy --secret NAME=store:{name}"),
         };
-        let follow = match apps.len() {
-            0 => String::new(),
+        let follow = match apps.as_slice() {
+            [] => String::new(),
+            [app] => format!("; {app} gets it when it is restarted"),
             _ => format!("; {} get it when they are restarted", words(&apps)),
         };
         Ok(Answer::Done { what: format!("the secret {name} is set{follow}"), next })
