@@ -11,7 +11,8 @@ use clap::Args;
 use super::{Ended, context, detect, output::Output};
 use crate::{
     config::manifest_file,
-    model::{ids::AppId, problem::Problem},
+    deploy::name,
+    model::{ids::AppId, log, problem::Problem, source::Source},
 };
 
 #[derive(Debug, Args)]
@@ -26,7 +27,15 @@ pub struct Init {
 impl Init {
     /// `--yes` replaces a manifest that is there.
     pub fn run(self, yes: bool, output: &Output) -> Result<Ended, Problem> {
-        let path = write(&self.path, self.name, yes)?;
+        let real = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let source = Source::Folder { path: real };
+        let is_named = self.name.is_some();
+        let name = self.name.unwrap_or_else(|| name::default_name(&source));
+        let made_from = name::made_from(&name, &source).filter(|_| !is_named);
+        let path = write(&self.path, &name, yes)?;
+        if let Some(written) = made_from {
+            output.progress(&format!("named {name}, from `{}`; --name gives another", log::safe(&written)));
+        }
         if output.json {
             output.document(&serde_json::json!({ "path": path, "next": "pilothouse deploy" }));
         } else {
@@ -40,7 +49,7 @@ impl Init {
 /// Writes the manifest of the folder at `path` and gives the file's path.
 ///
 /// A manifest that is there is left alone unless `force`. The file appears as a whole or not at all.
-fn write(path: &Path, name: Option<AppId>, force: bool) -> Result<PathBuf, Problem> {
+fn write(path: &Path, name: &AppId, force: bool) -> Result<PathBuf, Problem> {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let file = real.join(manifest_file::FILE_NAME);
     let place = file.display().to_string();
@@ -48,9 +57,7 @@ fn write(path: &Path, name: Option<AppId>, force: bool) -> Result<PathBuf, Probl
         return Err(Problem::conflict("there is a manifest already").at(place).hint("edit it, or overwrite it with --yes"));
     }
     let recipe = detect::recipe(path)?;
-    let folder = || real.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_else(|| AppId::suggest(&folder()));
-    let text = manifest_file::write(&name, &recipe);
+    let text = manifest_file::write(name, &recipe);
     put(&file, &text).map_err(|error| Problem::unavailable(format!("cannot write it: {error}")).at(place))?;
     Ok(file)
 }
@@ -74,14 +81,15 @@ mod tests {
         let root = folder.path().join("My Shop");
         fs::create_dir(&root).unwrap();
         fs::write(root.join("server.py"), "").unwrap();
-        let file = write(&root, None, false).unwrap();
+        let name = name::default_name(&Source::Folder { path: root.clone() });
+        let file = write(&root, &name, false).unwrap();
         let manifest = manifest_file::read(&fs::read_to_string(&file).unwrap(), "pilothouse.toml").unwrap();
         assert_eq!(manifest.name.unwrap().as_str(), "my-shop");
         assert_eq!(manifest.process["web"].command.as_deref(), Some("python3 server.py"));
         fs::write(&file, "# mine").unwrap();
-        assert!(write(&root, None, false).unwrap_err().next.unwrap().contains("--yes"));
+        assert!(write(&root, &name, false).unwrap_err().next.unwrap().contains("--yes"));
         assert_eq!(fs::read_to_string(&file).unwrap(), "# mine");
-        write(&root, None, true).unwrap();
+        write(&root, &name, true).unwrap();
         assert_ne!(fs::read_to_string(&file).unwrap(), "# mine");
         assert_eq!(fs::read_dir(&root).unwrap().count(), 2, "nothing else is left");
     }

@@ -5,6 +5,7 @@ pub mod detect;
 pub mod docker_prune;
 pub mod dockerfile;
 pub mod image;
+pub mod name;
 pub mod plan;
 pub mod ports;
 pub mod scale;

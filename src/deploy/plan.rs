@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     containers::{self, Containers, Way},
     dockerfile::{self, Wanted},
-    scale,
+    name, scale,
     strategies::recreate,
 };
 use crate::model::{
@@ -13,6 +13,7 @@ use crate::model::{
     container_plan::{ContainerPlan, ImagePlan, Upkeep},
     fleet::{App, Fleet},
     ids::{AppId, HostId, ReleaseId},
+    log,
     manifest::{Manifest, Process, Runtime},
     mask::Masker,
     plan::{Blueprint, Env, Plan, PlanLine, ProcessPlan, RoutePlan, Sign},
@@ -40,22 +41,6 @@ pub struct Asked<'a> {
     pub hosts: &'a [(HostId, String)],
     /// Verdict of the gate, in words.
     pub checks: &'a str,
-}
-
-/// Name of an app from its source alone.
-pub fn default_name(source: &Source) -> AppId {
-    let last = match source {
-        Source::Folder { path } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-        Source::Git { url, .. } => {
-            let trimmed = url.trim_end_matches('/').trim_end_matches(".git").trim_end_matches('/');
-            trimmed.rsplit(['/', ':']).next().map(str::to_owned)
-        }
-        Source::Image { reference } => {
-            let named = reference.split('@').next().unwrap_or_default();
-            named.rsplit('/').next().and_then(|last| last.split(':').next()).map(str::to_owned)
-        }
-    };
-    AppId::suggest(&last.unwrap_or_default())
 }
 
 /// Environment of a release: the manifest's, then the request's; that of single processes beside it.
@@ -117,6 +102,11 @@ pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
     scale::keep(&mut blueprint, &asked.request.overrides, app, asked.before.map(|(before, _)| before));
     let settled = containers::settle(&mut blueprint, &env, asked.before);
     let mut lines = lines(asked, &blueprint, app, fleet);
+    let is_named = asked.request.overrides.name.is_some() || asked.manifest.name.is_some();
+    if let Some(written) = name::made_from(asked.app, &asked.request.source).filter(|_| !is_named) {
+        let why = format!("{}, made from `{}`; --name gives another", asked.app, log::safe(&written));
+        lines.push(PlanLine { sign: Sign::Note, what: "name".to_owned(), why });
+    }
     lines.extend(settled);
     let undo = match from {
         Some(from) if recreates(asked, &blueprint, fleet) => {
@@ -638,12 +628,5 @@ mod tests {
         let plan = made(&Manifest::default(), node(), Overrides { env, ..Overrides::default() }).unwrap();
         assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
         assert_eq!(plan.blueprint.env, ["TOKEN"]);
-    }
-
-    #[test]
-    fn a_repository_gives_its_last_word_as_name() {
-        let name = |url: &str| default_name(&Source::Git { url: url.to_owned(), reference: None }).to_string();
-        assert_eq!(name("https://git.example/me/My.Shop.git"), "my-shop");
-        assert_eq!(name("git@git.example:shop.git"), "shop");
     }
 }

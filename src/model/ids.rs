@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::problem::Problem;
+use super::{latin, problem::Problem};
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -116,10 +116,10 @@ impl AppId {
         )))
     }
 
-    /// The nearest valid name to any text: used for folder and repository names.
+    /// The nearest valid name to any text: used for folder and repository names. Accents are dropped, `ß` is `ss`.
     pub fn suggest(text: &str) -> Self {
         let mut name = String::new();
-        for c in text.chars().flat_map(char::to_lowercase) {
+        for c in latin::ascii(text).chars() {
             if c.is_ascii_lowercase() || (c.is_ascii_digit() && !name.is_empty()) {
                 name.push(c);
             } else if !name.is_empty() && !name.ends_with('-') {

@@ -10,6 +10,7 @@ pub mod edge;
 pub mod fleet;
 pub mod ids;
 pub mod instance;
+pub mod latin;
 pub mod log;
 pub mod manifest;
 pub mod mask;

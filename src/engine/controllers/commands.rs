@@ -149,7 +149,7 @@ impl Commands {
             return Ok(name.clone());
         }
         let manifest = survey.texts.get(MANIFEST).map(|text| manifest_file::read(text, MANIFEST)).transpose()?;
-        Ok(manifest.and_then(|manifest| manifest.name).unwrap_or_else(|| deploy::plan::default_name(&wanted.source)))
+        Ok(manifest.and_then(|manifest| manifest.name).unwrap_or_else(|| deploy::name::default_name(&wanted.source)))
     }
 
     async fn plan(&self, mut wanted: DeployRequest) -> Result<Answer, Problem> {
@@ -170,7 +170,7 @@ impl Commands {
         // With a name, or an image, there is nothing to look at before the fetch.
         let app = match (&wanted.overrides.name, &wanted.source) {
             (Some(name), _) => name.clone(),
-            (None, Source::Image { .. }) => deploy::plan::default_name(&wanted.source),
+            (None, Source::Image { .. }) => deploy::name::default_name(&wanted.source),
             (None, _) => Self::name(&wanted, &self.survey(&wanted.source).await?)?,
         };
         wanted.overrides.name = Some(app.clone());
