@@ -83,6 +83,7 @@ fn status(edge: &Edge) -> EdgeStatus {
         internal: edge.internal.borrow().address,
         names: edge.tls.as_ref().map(Tls::names).unwrap_or_default(),
         troubles: edge.tls.iter().flat_map(Tls::troubles).chain(edge.moved.clone()).collect(),
+        moved_from: edge.moved_from,
         domain: edge.domain.clone(),
         generation: edge.live.load().table.generation,
         started_at: edge.started_at,

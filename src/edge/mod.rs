@@ -232,6 +232,7 @@ fn edge(
         http: plain.addresses.clone(),
         https: secure.addresses.clone(),
         moved: plain.moved.clone(),
+        moved_from: plain.moved_from,
         tls: Tls::new(config)?,
         redirects: config.redirect,
         hsts: hsts(config),

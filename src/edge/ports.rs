@@ -51,6 +51,9 @@ impl Handed {
 struct Chosen {
     asked: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
+    /// Port from which it moved here.
+    #[serde(default)]
+    moved_from: Option<u16>,
 }
 
 /// Listening sockets of one kind: of each address at least one per thread.
@@ -58,8 +61,10 @@ struct Chosen {
 pub(super) struct Listeners {
     pub addresses: Vec<SocketAddr>,
     pub per_thread: Vec<Vec<TcpListener>>,
-    /// Why the port is not the one of before.
+    /// Why the port is another one since this start.
     pub moved: Option<Problem>,
+    /// The port of before, which another program had at this start or an earlier one.
+    pub moved_from: Option<u16>,
     asked: Vec<SocketAddr>,
     file: PathBuf,
 }
@@ -101,9 +106,10 @@ fn open_known(
         Some(known) => match listen_all(&known.http, threads, handed) {
             Err((address, error)) if asked.is_empty() && (may_move || error.kind() != io::ErrorKind::AddrInUse) => {
                 let free = first_free(threads, handed)?;
-                return Ok(Listeners { file, moved: Some(moved(address, &error, &free)), ..free });
+                let moved = Some(moved(address, &error, &free));
+                return Ok(Listeners { file, moved, moved_from: Some(address.port()), ..free });
             }
-            opened => opened,
+            opened => opened.map(|opened| Listeners { moved_from: known.moved_from, ..opened }),
         },
         None if asked.is_empty() => return Ok(Listeners { file, ..first_free(threads, handed)? }),
         None => listen_all(asked, threads, handed),
@@ -118,7 +124,7 @@ impl Listeners {
         if self.addresses.is_empty() {
             return Ok(());
         }
-        let chosen = Chosen { asked: self.asked.clone(), http: self.addresses.clone() };
+        let chosen = Chosen { asked: self.asked.clone(), http: self.addresses.clone(), moved_from: self.moved_from };
         let text = serde_json::to_vec_pretty(&chosen).unwrap_or_default();
         table::replace(&self.file, &text).map_err(|error| {
             Problem::unavailable(format!("cannot keep the edge's ports: {error}")).at(self.file.display().to_string())
@@ -155,8 +161,9 @@ fn first_free(threads: usize, handed: &Handed) -> Result<Listeners, Problem> {
 fn moved(from: SocketAddr, error: &io::Error, to: &Listeners) -> Problem {
     let port = to.addresses.first().map_or(0, SocketAddr::port);
     let why = refused(from, error);
-    Problem { what: format!("{}: the edge listens on port {port} now", why.what), ..why }
-        .hint("see the new addresses of apps with `pilothouse apps`; for a port that stays set edge.http")
+    Problem { what: format!("{}: the edge listens on port {port} now", why.what), ..why }.hint(format!(
+        "see the new addresses of apps with `pilothouse apps`; for a port that stays set edge.http, such as 127.0.0.1:{port}"
+    ))
 }
 
 fn refused(address: SocketAddr, error: &io::Error) -> Problem {
@@ -262,6 +269,23 @@ mod tests {
         let addresses = first.addresses.clone();
         drop(first);
         assert_eq!(open(&config, 1, folder.path(), &Handed::default(), false).unwrap().0.addresses, addresses);
+    }
+
+    #[test]
+    fn a_port_that_moved_is_remembered_with_the_one_of_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = || {
+            let (opened, _) = open(&EdgeSettings::default(), 1, folder.path(), &Handed::default(), true).unwrap();
+            opened.remember().unwrap();
+            (opened.addresses[0].port(), opened.moved_from, opened.moved.is_some())
+        };
+        let held = TcpListener::bind(ANY).unwrap();
+        let before = held.local_addr().unwrap();
+        let chosen = Chosen { asked: Vec::new(), http: vec![before], moved_from: None };
+        std::fs::write(folder.path().join("ports.json"), serde_json::to_vec(&chosen).unwrap()).unwrap();
+        let (port, from, is_news) = opened();
+        assert_eq!((from, is_news), (Some(before.port()), true));
+        assert_eq!(opened(), (port, Some(before.port()), false), "it is known after the next start, and no news");
     }
 
     #[test]

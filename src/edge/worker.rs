@@ -71,8 +71,10 @@ pub(super) struct Edge {
     /// Public listeners.
     pub http: Vec<SocketAddr>,
     pub https: Vec<SocketAddr>,
-    /// Why the port is not the one of before.
+    /// Why the port is another one since this start.
     pub moved: Option<Problem>,
+    /// The port of before, which another program had.
+    pub moved_from: Option<u16>,
     /// Where containers of this machine ask.
     pub internal: tokio::sync::watch::Sender<Open>,
     /// Absent without a listener for HTTPS.

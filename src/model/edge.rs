@@ -115,6 +115,9 @@ pub struct EdgeStatus {
     /// What is wrong with its certificates, and why it could not be replaced.
     #[serde(default)]
     pub troubles: Vec<Problem>,
+    /// The port that it had before another program took it; absent where it has not moved since one was first chosen.
+    #[serde(default)]
+    pub moved_from: Option<u16>,
     /// Domain below which each app has a name; empty: none.
     #[serde(default)]
     pub domain: String,
@@ -126,6 +129,20 @@ impl EdgeStatus {
     /// Whether it has said what keeps it from serving, such as a port that another program has.
     pub fn waits(&self) -> bool {
         !self.up && !self.troubles.is_empty()
+    }
+
+    /// That its port is another one than before, and how to have one that stays. Absent where it has not moved, and while
+    /// the edge that moved tells it as a trouble.
+    pub fn moved(&self) -> Option<Problem> {
+        let (from, to) = (self.moved_from?, self.http.first()?.port());
+        let told = format!(":{from}");
+        if self.troubles.iter().any(|trouble| trouble.at.as_ref().is_some_and(|at| at.ends_with(&told))) {
+            return None;
+        }
+        Some(Problem::conflict(format!("it moved from port {from} to {to}, since another program had {from}")).hint(format!(
+            "set edge.http = [\"127.0.0.1:{to}\"], or the port that you want, in config.toml; then `pilothouse engine stop` and \
+             `pilothouse engine start`"
+        )))
     }
 
     /// `https://HOST:PORT/PATH` where a certificate is for the host, else `http://…`, by the first listener; a port that
@@ -182,6 +199,17 @@ pub struct BackendStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_move_is_told_once_with_the_way_to_a_port_that_stays() {
+        let mut edge = EdgeStatus { http: vec![SocketAddr::from(([127, 0, 0, 1], 8081))], ..EdgeStatus::default() };
+        assert_eq!(edge.moved(), None);
+        edge.moved_from = Some(8080);
+        let told = edge.moved().unwrap();
+        assert!(told.what.contains("from port 8080 to 8081") && told.next.unwrap().contains("edge.http"));
+        edge.troubles.push(Problem::conflict("port 8080 is taken").at("127.0.0.1:8080"));
+        assert_eq!(edge.moved(), None, "the trouble tells it");
+    }
 
     #[test]
     fn an_address_is_secure_where_a_certificate_is_for_it() {

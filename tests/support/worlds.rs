@@ -107,6 +107,7 @@ fn empty() -> Fleet {
             started_at: before(3_720),
             names: Vec::new(),
             troubles: Vec::new(),
+            moved_from: None,
             domain: String::new(),
             up: true,
         },

@@ -2,12 +2,15 @@
 
 use std::{
     io::IsTerminal,
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    net::{TcpListener, ToSocketAddrs},
     path::Path,
 };
 
 use super::{Finding, edge};
-use crate::{cli::context::Context, model::units::Bytes};
+use crate::{
+    cli::context::Context,
+    model::{edge::EdgeStatus, units::Bytes},
+};
 
 /// Less free space than this is worth a word.
 const LITTLE_SPACE: u64 = 2 << 30;
@@ -17,8 +20,8 @@ const FEW_FILES: u64 = 4096;
 pub(super) async fn look(context: &Context<'_>) -> Vec<Finding> {
     let root = context.settings.state.root();
     let engine = context.client().status().await;
-    let own_ports: Vec<u16> = engine.iter().flat_map(|status| status.edge.http.iter().map(SocketAddr::port)).collect();
     let listeners = edge::look(&context.settings.config.edge, engine.as_ref().ok().map(|status| &status.edge));
+    let port = port(engine.as_ref().ok().map(|status| &status.edge));
     let journal = match &engine {
         Err(problem) if problem.is_transient() => Some(journal(context)),
         _ => None,
@@ -28,8 +31,7 @@ pub(super) async fn look(context: &Context<'_>) -> Vec<Finding> {
         Err(problem) if problem.is_transient() => Finding::good("engine", "does not run; it is started when needed"),
         Err(problem) => Finding::bad("engine", problem.what, problem.next.unwrap_or_default()),
     };
-    let mut findings =
-        vec![state_folder(root), space(root), processes(), engine, port(&own_ports), names(), files(), cgroup(), terminal()];
+    let mut findings = vec![state_folder(root), space(root), processes(), engine, port, names(), files(), cgroup(), terminal()];
     findings.extend(journal);
     findings.extend(listeners);
     findings
@@ -84,9 +86,13 @@ fn processes() -> Finding {
     }
 }
 
-fn port(own: &[u16]) -> Finding {
-    if let Some(port) = own.first() {
-        return Finding::good("edge port", format!("this engine's edge listens on {port}"));
+fn port(edge: Option<&EdgeStatus>) -> Finding {
+    if let Some((edge, port)) = edge.and_then(|edge| Some((edge, edge.http.first()?.port()))) {
+        let good = Finding::good("edge port", format!("this engine's edge listens on {port}"));
+        return match edge.moved() {
+            Some(moved) => Finding { note: format!("{}; {}", good.note, moved.what), mend: moved.next, ..good },
+            None => good,
+        };
     }
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     match (8080..8180).find(free) {
@@ -150,5 +156,20 @@ fn terminal() -> Finding {
         Finding::good("terminal", note)
     } else {
         Finding::bad("terminal", format!("{note}, locale {utf8}"), "set LANG to a UTF-8 locale, such as C.UTF-8")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_moved_is_told_with_the_way_to_one_that_stays() {
+        let mut edge = EdgeStatus { http: vec!["127.0.0.1:8081".parse().unwrap()], ..EdgeStatus::default() };
+        assert_eq!(port(Some(&edge)).mend, None);
+        edge.moved_from = Some(8080);
+        let found = port(Some(&edge));
+        assert!(found.usable && found.note.contains("from port 8080 to 8081"), "{}", found.note);
+        assert!(found.mend.is_some_and(|mend| mend.contains("edge.http")));
     }
 }
