@@ -60,10 +60,11 @@ fn run_console(settings: &Settings, showing: Showing) -> Result<Parting, Problem
     let _log = log_to(&settings.state.root().join("console.log"), &Known::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Problem::internal(format!("cannot start: {error}")))?;
-    let mut program = vec![settings.binary.display().to_string()];
-    program.extend(load::as_arguments(settings, &load::environment()));
+    // Only what leads to the engine: its settings count for what is done by it, and they may be others than this console's.
+    let (binary, state) = (settings.binary.display().to_string(), settings.state.root().display().to_string());
+    let program = [binary.as_str(), "--state", &state, "--config", "/dev/null"];
     let start = Start {
-        program,
+        program: program.map(str::to_owned).to_vec(),
         mode: if showing.demo { Mode::Demo } else { Mode::Own },
         no_color: showing.no_color,
         ..Start::own(cli::context::actor(), std::env::current_dir().unwrap_or_default(), hosts::local::hand_over)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Ended, context::Context, deploy::odd, wait};
+use super::{Ended, absent, context::Context, deploy::odd, wait};
 use crate::model::{
     command::{Answer, Command},
     fleet::Fleet,
@@ -46,7 +46,7 @@ pub async fn ask_and_send(
 ) -> Result<Ended, Problem> {
     let fleet = context.engine().await?.snapshot().await?;
     if !fleet.apps.contains_key(app) {
-        return Err(wait::absent(app, &fleet));
+        return Err(absent::app(app, &fleet));
     }
     if !context.confirm(&what(&fleet), question, destroys)? {
         return Err(Problem::conflict("not agreed to: nothing was done").hint("answer y, or say --yes"));

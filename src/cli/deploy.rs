@@ -9,14 +9,16 @@ use super::{
     context::{self, Context},
     output::{Output, Tone},
     report::Report,
-    wait,
+    values, wait,
 };
 use crate::config::manifest_file;
+use crate::deploy::name;
 use crate::model::{
     command::{Answer, Command, DeployRequest, Overrides},
     ids::AppId,
+    log,
     manifest::{Runtime, Strategy},
-    plan::{Plan, Sign},
+    plan::{Env, Plan, Sign},
     problem::Problem,
     source::Source,
 };
@@ -27,8 +29,8 @@ pub struct Deploy {
     #[arg(default_value = ".", value_name = "PATH or GIT_URL")]
     source: String,
     /// An image instead, such as nginx:1.27: of a registry, or one that Docker has
-    #[arg(long, value_name = "REF", conflicts_with_all = ["source", "reference", "install", "build", "output"])]
-    image: Option<String>,
+    #[arg(long, value_name = "REF", value_parser = image_source, conflicts_with_all = ["source", "reference", "install", "build", "output"])]
+    image: Option<Source>,
     /// Name of the app [default: from pilothouse.toml, else the folder's]
     #[arg(long, value_parser = context::app)]
     name: Option<AppId>,
@@ -51,23 +53,23 @@ pub struct Deploy {
     #[arg(long, value_name = "PATH")]
     dockerfile: Option<String>,
     /// Fixed port of the web process [default: a free one, told by PORT]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_parser = values::port)]
     port: Option<u16>,
     /// What runs it: process or docker
     #[arg(long, value_parser = runtime)]
     runtime: Option<Runtime>,
     /// How many instances run
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_parser = values::replicas)]
     replicas: Option<u32>,
     /// How the new release takes over: rolling, or recreate (the old one stops first)
     #[arg(long, value_parser = strategy)]
     strategy: Option<Strategy>,
     /// A variable of the app's environment; may be given several times
-    #[arg(long = "env", value_name = "NAME=VALUE")]
-    env: Vec<String>,
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = values::variable)]
+    env: Vec<(String, String)>,
     /// A secret of the app, by where its value comes from: store:NAME, env:NAME or file:/PATH; may be given several times
-    #[arg(long = "secret", value_name = "NAME=REFERENCE")]
-    secrets: Vec<String>,
+    #[arg(long = "secret", value_name = "NAME=REFERENCE", value_parser = values::SecretPair)]
+    secrets: Vec<(String, String)>,
     /// Branch of the repository whose new commits are deployed by themselves from now on
     #[arg(long, value_name = "BRANCH", value_parser = branch)]
     watch: Option<String>,
@@ -86,10 +88,14 @@ impl Deploy {
             return show_plan(context, request).await;
         }
         context.output.progress(&format!("deploying {}", request.source));
+        let (source, is_named) = (request.source.clone(), request.overrides.name.is_some());
         let (deployment, app) = match context.send(Command::Deploy(request)).await? {
             Answer::Accepted { deployment, app } => (deployment, app),
             other => return Err(odd(&other)),
         };
+        if let Some(written) = name::made_from(&app, &source).filter(|_| !is_named) {
+            context.output.progress(&format!("named {app}, from `{}`; --name gives another", log::safe(&written)));
+        }
         if !self.detach {
             return wait::to_its_end(context, &app, deployment).await;
         }
@@ -113,12 +119,12 @@ impl Deploy {
             runtime: self.runtime,
             replicas: self.replicas,
             strategy: self.strategy,
-            env: Overrides::read_env(&self.env)?,
-            secrets: Overrides::read_secrets(&self.secrets)?,
+            env: Env(self.env.iter().cloned().collect()),
+            secrets: self.secrets.iter().cloned().collect(),
             watch: self.watch.clone(),
         };
         let source = match &self.image {
-            Some(image) => image_source(image)?,
+            Some(image) => image.clone(),
             None => source(&self.source, self.reference.as_deref())?,
         };
         Ok(DeployRequest { source, overrides })
@@ -126,7 +132,7 @@ impl Deploy {
 }
 
 /// An image by its name: `nginx:1.27`, `registry.example/team/shop@sha256:…`.
-pub fn image_source(named: &str) -> Result<Source, Problem> {
+fn image_source(named: &str) -> Result<Source, Problem> {
     let named = named.trim();
     let shaped = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     let begins = named.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -247,10 +253,5 @@ mod tests {
             let refused = source(named, None).unwrap_err();
             assert!(refused.next.is_some(), "{named}");
         }
-    }
-
-    #[test]
-    fn an_environment_pair_must_be_one() {
-        assert!(Overrides::read_env(&["A".to_owned()]).is_err());
     }
 }

@@ -4,12 +4,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Ended,
+    Ended, absent,
     context::{self, Context},
     output::Tone,
     report::Report,
     table::{Cell, Table},
-    time, wait,
+    time, values,
 };
 use crate::{
     config::clock,
@@ -27,7 +27,7 @@ pub struct Deployments {
     #[arg(value_parser = context::app)]
     app: Option<AppId>,
     /// The newest so many; 0 for all that are kept
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = values::how_many)]
     last: usize,
 }
 
@@ -83,7 +83,7 @@ impl Deployments {
         let fleet = context.engine().await?.snapshot().await?;
         if let Some(app) = self.app.as_ref().filter(|app| !fleet.apps.contains_key(*app) && fleet.last_deployment(app).is_none())
         {
-            return Err(wait::absent(app, &fleet));
+            return Err(absent::app(app, &fleet));
         }
         let of_app = |deployment: &&Deployment| self.app.as_ref().is_none_or(|app| *app == deployment.app);
         let limit = if self.last == 0 { usize::MAX } else { self.last };

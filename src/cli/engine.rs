@@ -6,8 +6,16 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::{Ended, Failed, context::Context, deploy::odd, output::Tone, runtime};
+use super::{
+    Ended, Failed,
+    context::Context,
+    deploy::odd,
+    late_settings::{Late, late},
+    output::Tone,
+    runtime,
+};
 use crate::{
+    config::settings::ConfigFile,
     model::{
         command::{Answer, Command},
         problem::Problem,
@@ -55,6 +63,8 @@ struct Document {
     state_dir: String,
     edge: Edge,
     uptime_s: Option<u64>,
+    /// Settings that are others here than the engine took at its start.
+    late_settings: Vec<Late>,
     /// The journal cannot be written, and why.
     degraded: Option<Problem>,
 }
@@ -67,19 +77,26 @@ struct Edge {
     up: bool,
     pid: Option<u32>,
     version: Option<String>,
+    /// The port of before, which another program had.
+    moved_from: Option<u16>,
     /// What is wrong with it, such as with its certificates.
     troubles: Vec<Problem>,
+    #[serde(skip)]
+    moved: Option<Problem>,
 }
 
 impl Document {
-    fn of(status: engine::Status) -> Self {
+    fn of(status: engine::Status, here: &ConfigFile) -> Self {
         Self {
+            late_settings: late(&status.settings, here),
             running: true,
             pid: Some(status.engine.pid),
             version: Some(status.engine.version),
             socket: status.engine.socket,
             state_dir: status.engine.state_dir,
             edge: Edge {
+                moved_from: status.edge.moved_from,
+                moved: status.edge.moved(),
                 http: status.edge.http.iter().map(ToString::to_string).collect(),
                 https: status.edge.https.iter().map(ToString::to_string).collect(),
                 internal: status.edge.internal.map(|address| address.to_string()),
@@ -102,12 +119,17 @@ impl Document {
             state_dir: context.settings.state.root().display().to_string(),
             edge: Edge::default(),
             uptime_s: None,
+            late_settings: Vec::new(),
             degraded: None,
         }
     }
 }
 
 impl Engine {
+    pub(super) fn starts_engine(&self) -> bool {
+        matches!(self.word, Word::Start)
+    }
+
     pub(super) fn run(self, context: &Context<'_>) -> Result<Ended, Failed> {
         match self.word {
             Word::Start => Ok(runtime()?.block_on(start(context))?),
@@ -134,7 +156,7 @@ async fn start(context: &Context<'_>) -> Result<Ended, Problem> {
         }
         sleep(Duration::from_millis(20)).await;
     };
-    show(context, Document::of(status));
+    show(context, Document::of(status, &context.settings.config));
     Ok(Ended::Well)
 }
 
@@ -150,7 +172,7 @@ async fn end(context: &Context<'_>, everything: bool) -> Result<Ended, Problem> 
 async fn status(context: &Context<'_>) -> Result<Ended, Problem> {
     match context.client().status().await {
         Ok(status) => {
-            show(context, Document::of(status));
+            show(context, Document::of(status, &context.settings.config));
             Ok(Ended::Well)
         }
         Err(problem) if problem.is_transient() => {
@@ -180,6 +202,15 @@ fn show(context: &Context<'_>, document: Document) {
     let listeners: Vec<String> = document.edge.http.iter().cloned().chain(secure).collect();
     let edge = if document.edge.up { listeners.join(", ") } else { "not up".to_owned() };
     output.line(&format!("{}{edge}", label("edge")));
+    for Late { setting, engine, here } in &document.late_settings {
+        let value = |value: &str| if value.is_empty() { "unset".to_owned() } else { value.to_owned() };
+        let (engine, here) = (value(engine), value(here));
+        output.line(&format!("{}{setting} is {engine} until the engine's next start, then {here}", label("setting")));
+    }
+    if let Some(moved) = &document.edge.moved {
+        output.line(&format!("{}{}", label("port"), moved.what));
+        output.line(&format!("{}{}", label(""), moved.next.as_deref().unwrap_or_default()));
+    }
     document.edge.troubles.iter().chain(&document.degraded).for_each(|problem| output.explain(problem));
 }
 
@@ -223,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_document_keeps_its_names() {
-        let document = serde_json::to_value(Document::of(engine::Status::default())).unwrap();
+        let document = serde_json::to_value(Document::of(engine::Status::default(), &ConfigFile::default())).unwrap();
         for field in ["pid", "version", "socket", "state_dir", "uptime_s"] {
             assert!(document.get(field).is_some(), "{field}");
         }

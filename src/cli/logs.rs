@@ -6,13 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Ended,
+    Ended, absent,
     context::{self, Context},
     output::{Output, Tone},
-    time, wait,
+    time, values,
 };
 use crate::model::{
-    fleet::Fleet,
     ids::{AppId, InstanceId, ReleaseId},
     log::{self, LogLine, LogQuery, Stream},
     problem::Problem,
@@ -30,7 +29,7 @@ pub struct Logs {
     #[arg(long, value_name = "TIME", value_parser = time::since)]
     since: Option<Timestamp>,
     /// The last so many lines
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::how_many)]
     tail: Option<usize>,
     /// Of one instance
     #[arg(long, value_name = "ID")]
@@ -55,7 +54,7 @@ impl Logs {
     pub async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
         let fleet = context.engine().await?.snapshot().await?;
         if !fleet.apps.contains_key(&self.app) {
-            return Err(wait::absent(&self.app, &fleet));
+            return Err(absent::app(&self.app, &fleet));
         }
         let query = LogQuery {
             app: Some(self.app),
@@ -68,23 +67,15 @@ impl Logs {
         };
         let instance = query.instance.clone().filter(|instance| !fleet.instances.contains_key(instance));
         if let Some(instance) = instance.as_ref().filter(|_| query.follow) {
-            return Err(no_instance(instance, &fleet));
+            return Err(absent::instance(instance, &fleet));
         }
-        let unknown = instance.map(|instance| no_instance(&instance, &fleet));
+        let unknown = instance.map(|instance| absent::instance(&instance, &fleet));
         tokio::select! {
             shown = show(context, query, unknown) => shown,
             // Following ends by ctrl-c and nothing else: that is its success.
             _ = tokio::signal::ctrl_c() => Ok(Ended::Well),
         }
     }
-}
-
-fn no_instance(instance: &InstanceId, fleet: &Fleet) -> Problem {
-    let near = crate::config::strict::nearest(&instance.0, fleet.instances.keys().map(|known| known.0.as_str()));
-    Problem::not_found(format!("there is no instance `{}`, and nothing that it wrote", log::safe(&instance.0))).hint(match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`pilothouse status APP` lists an app's instances".to_owned(),
-    })
 }
 
 /// Shows what is asked for; of an instance that is gone its log may still be there, else it is `unknown`.

@@ -1,5 +1,6 @@
 //! The command line: one file per command, a thin client of the engine.
 
+pub mod absent;
 pub mod apps;
 pub mod cancel;
 pub mod completions;
@@ -15,8 +16,10 @@ pub mod doctor;
 pub mod edge;
 pub mod engine;
 pub mod follow;
+mod global;
 pub mod init;
 pub mod keys;
+pub mod late_settings;
 pub mod logs;
 pub mod output;
 pub mod progress;
@@ -37,18 +40,18 @@ pub mod table;
 pub mod tasks;
 pub mod time;
 pub mod tool;
+pub mod values;
 pub mod wait;
 pub mod watch;
 
 use std::{
     ffi::OsString,
     io::{IsTerminal, PipeReader},
-    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use futures_util::future::BoxFuture;
 
 use crate::{
@@ -56,6 +59,7 @@ use crate::{
     model::{container::ContainerId, problem::Problem},
 };
 use context::Context;
+use global::Global;
 use output::Output;
 
 /// A role that this program can take or start.
@@ -122,33 +126,6 @@ struct Line {
     global: Global,
     #[command(subcommand)]
     word: Option<Word>,
-}
-
-/// Flags of every command.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Global options")]
-struct Global {
-    /// Folder with all of the engine's files [env: PILOTHOUSE_STATE] [default: $XDG_STATE_HOME/pilothouse]
-    #[arg(long, global = true, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Configuration file [env: PILOTHOUSE_CONFIG] [default: $XDG_CONFIG_HOME/pilothouse/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// One setting over file and environment, such as edge.threads=2
-    #[arg(long, global = true, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// One JSON document on standard output
-    #[arg(long, global = true)]
-    json: bool,
-    /// No colours
-    #[arg(long, global = true)]
-    no_color: bool,
-    /// No progress on standard error
-    #[arg(long, short, global = true)]
-    quiet: bool,
-    /// Do not ask
-    #[arg(long, short, global = true)]
-    yes: bool,
 }
 
 /// The commands.
@@ -294,12 +271,27 @@ fn run(line: Line, roles: Roles, output: &Output) -> Result<Ended, Failed> {
     let flags = Flags { state, config, set };
     let flags = if matches!(word, Some(Word::Demo(_))) { demo::with_own_state(flags)? } else { flags };
     let context = Context { settings: config::load(&flags)?, output, roles, yes };
+    if follows_engine(word.as_ref()) {
+        runtime()?.block_on(late_settings::refuse(&context, &flags)).map_err(Failed::Usage)?;
+    }
     match word {
         None => open_console(&context),
         Some(Word::Demo(word)) => word.run(&context),
         Some(Word::Engine(word)) => word.run(&context),
         Some(Word::Client(word)) => Ok(runtime()?.block_on(word.run(&context))?),
         Some(Word::Alone(word)) => Ok(word.run(yes, output)?),
+    }
+}
+
+/// Whether the command has to do with what the engine does by its settings.
+fn follows_engine(word: Option<&Word>) -> bool {
+    match word {
+        None => true,
+        Some(Word::Demo(word)) => word.starts_engine(),
+        Some(Word::Engine(word)) => word.starts_engine(),
+        // It looks at the machine with the settings that are said.
+        Some(Word::Client(Client::Doctor(_)) | Word::Alone(_)) => false,
+        Some(Word::Client(_)) => true,
     }
 }
 

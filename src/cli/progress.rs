@@ -145,7 +145,8 @@ impl<'a> Progress<'a> {
                     true
                 }
             };
-            if news && step.state != StepState::Started {
+            // Begun is no news of a step, nor of its undo: their ends are, with how long they took.
+            if news && !matches!(step.state, StepState::Started | StepState::UndoStarted) {
                 self.output.progress(&format!("{:>7} {}", Millis::from(self.started.elapsed()).to_string(), step_line(step)));
             }
         }

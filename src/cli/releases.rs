@@ -4,11 +4,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Ended,
+    Ended, absent,
     context::{self, Context},
     output::Tone,
     table::{Cell, Table},
-    time, wait,
+    time,
 };
 use crate::model::{
     fleet::{App, Release},
@@ -67,7 +67,7 @@ impl Releases {
     pub async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
         let fleet = context.engine().await?.snapshot().await?;
         let Some(app) = fleet.apps.get(&self.app) else {
-            return Err(wait::absent(&self.app, &fleet));
+            return Err(absent::app(&self.app, &fleet));
         };
         let releases = || fleet.releases.get(&self.app).into_iter().flat_map(|releases| releases.values().rev());
         if context.output.json {

@@ -143,7 +143,8 @@ impl Report {
     fn show_failure(&self, output: &Output) {
         let what = format!("{} {} {}", self.aim, self.app, self.state);
         let still = self.serving.map(|release| format!("; release {release} serves on")).unwrap_or_default();
-        let cause = self.cause.clone().unwrap_or_default();
+        // The place has a line of its own.
+        let cause = self.problem.as_ref().map(|problem| &problem.what).or(self.cause.as_ref()).cloned().unwrap_or_default();
         let mut told = Problem::app(format!("{what}: {cause}{still}")).hint(self.next.clone());
         if let Some(problem) = &self.problem {
             told.at.clone_from(&problem.at);

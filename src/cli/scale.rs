@@ -5,7 +5,7 @@ use clap::Args;
 use super::{
     Ended,
     context::{self, Context},
-    deed,
+    deed, values,
 };
 use crate::model::{command::Command, ids::AppId, problem::Problem};
 
@@ -14,7 +14,7 @@ pub struct Scale {
     #[arg(value_parser = context::app)]
     app: AppId,
     /// Instances that are wanted
-    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(value_name = "N", value_parser = values::replicas)]
     replicas: u32,
 }
 

@@ -4,13 +4,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Ended,
+    Ended, absent,
     context::{self, Context},
     deployments,
     output::{Output, Tone},
     report::Report,
     table::{Cell, Table},
-    time, wait, watch,
+    time, watch,
 };
 use crate::{
     config::clock,
@@ -125,7 +125,7 @@ impl Status {
     pub async fn run(self, context: &Context<'_>) -> Result<Ended, Problem> {
         let fleet = context.engine().await?.snapshot().await?;
         let Some(document) = Document::of(&fleet, &self.app) else {
-            return Err(wait::absent(&self.app, &fleet));
+            return Err(absent::app(&self.app, &fleet));
         };
         if context.output.json {
             context.output.document(&document);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    Ended,
+    Ended, absent,
     context::{self, Context},
     follow,
     progress::Progress,
@@ -55,7 +55,7 @@ impl Wait {
 async fn until_settled(context: &Context<'_>, app: &AppId) -> Result<Ended, Problem> {
     let fleet = context.engine().await?.snapshot().await?;
     let Some(last) = fleet.last_deployment(app) else {
-        return Err(absent(app, &fleet));
+        return Err(absent::app(app, &fleet));
     };
     let (deployment, fleet) = with_progress(context, last.id).await?;
     let report = Report::new(&deployment, &fleet);
@@ -69,15 +69,6 @@ async fn until_settled(context: &Context<'_>, app: &AppId) -> Result<Ended, Prob
     let fleet = follow::until(context, |fleet| Report::new(&deployment, fleet).is_success()).await?;
     Report::new(&deployment, &fleet).show(context.output);
     Ok(Ended::Well)
-}
-
-/// The problem of an app that is not there; names the nearest.
-pub fn absent(app: &AppId, fleet: &Fleet) -> Problem {
-    let near = crate::config::strict::nearest(app.as_str(), fleet.apps.keys().map(AppId::as_str));
-    Problem::not_found(format!("there is no app `{app}`")).hint(match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`pilothouse apps` lists them; `pilothouse deploy` makes one".to_owned(),
-    })
 }
 
 /// Follows a deployment to its end and shows its report; ctrl-c leaves it to the engine.

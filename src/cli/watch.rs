@@ -4,9 +4,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Ended,
+    Ended, absent,
     context::{self, Context},
-    deed, time, wait,
+    deed, time,
 };
 use crate::model::{command::Command, ids::AppId, problem::Problem, watch};
 
@@ -59,7 +59,7 @@ impl Watch {
             return deed::send(context, &self.app, Command::WatchOff { app: self.app.clone() }).await;
         }
         let fleet = context.engine().await?.snapshot().await?;
-        let Some(app) = fleet.apps.get(&self.app) else { return Err(wait::absent(&self.app, &fleet)) };
+        let Some(app) = fleet.apps.get(&self.app) else { return Err(absent::app(&self.app, &fleet)) };
         let Some(watch) = &app.watch else {
             return Err(Problem::not_found(format!("no branch is watched for {}", self.app))
                 .hint("pilothouse deploy GIT_URL --watch BRANCH"));

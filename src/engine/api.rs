@@ -1,6 +1,7 @@
 //! The engine's door: commands in, streams out, over the Unix socket.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -38,6 +39,8 @@ pub struct Door {
     pub hub: Hub,
     pub commands: Commands,
     pub logs: LogStore,
+    /// Settings of the engine, by key, as they are written.
+    pub settings: Arc<BTreeMap<String, String>>,
     /// Open feeds: an engine with a console does not end by itself.
     pub feeds: Arc<AtomicUsize>,
     /// How the engine is to end, once somebody asked.
@@ -77,11 +80,13 @@ impl Door {
     }
 
     async fn status(&self) -> Status {
+        let settings = Arc::clone(&self.settings);
         self.hub
-            .look(|fleet| Status {
+            .look(move |fleet| Status {
                 engine: fleet.engine.clone(),
                 edge: fleet.edge.clone(),
                 uptime_s: fleet.engine.started_at.age(clock::now()).as_secs(),
+                settings: (*settings).clone(),
             })
             .await
     }

@@ -43,7 +43,7 @@ use self::{
     wiring::{NoGate, OnlyHost},
 };
 use crate::{
-    config::{Settings, clock},
+    config::{Settings, clock, load},
     model::{
         change::Change,
         fleet::{EngineStatus, Fleet, Level},
@@ -141,6 +141,7 @@ pub async fn run(
         hub: hub.clone(),
         commands,
         logs: LogStore::new(settings.state.clone()),
+        settings: Arc::new(load::written(&settings.config)),
         feeds: Arc::clone(&feeds),
         end: end.clone(),
     };

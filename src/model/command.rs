@@ -127,42 +127,32 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Reads `NAME=REFERENCE` pairs. Nothing of a pair that is not one is shown: it may be a value.
-    pub fn read_secrets(pairs: &[String]) -> Result<BTreeMap<String, String>, Problem> {
-        let mut secrets = BTreeMap::new();
-        for pair in pairs {
-            let next = "write --secret DATABASE_URL=store:shop-db";
-            let Some((name, reference)) = pair.split_once('=').filter(|(name, _)| is_variable(name)) else {
-                return Err(Problem::user("a secret is not written as NAME=REFERENCE").at("--secret").hint(next));
-            };
-            let reference = Reference::parse(reference).map_err(|problem| problem.at(format!("--secret {name}")))?;
-            secrets.insert(name.to_owned(), reference.to_string());
-        }
-        Ok(secrets)
+    /// Reads `NAME=REFERENCE`. Nothing of a pair that is not one is shown: it may be a value.
+    pub fn read_secret(pair: &str) -> Result<(String, String), Problem> {
+        let next = "write --secret DATABASE_URL=store:shop-db";
+        let Some((name, reference)) = pair.split_once('=').filter(|(name, _)| is_variable(name)) else {
+            return Err(Problem::user("a secret is not written as NAME=REFERENCE").at("--secret").hint(next));
+        };
+        let reference = Reference::parse(reference).map_err(|problem| problem.at(format!("--secret {name}")))?;
+        Ok((name.to_owned(), reference.to_string()))
     }
 
-    /// Reads `K=V` pairs.
-    pub fn read_env(pairs: &[String]) -> Result<Env, Problem> {
-        let mut env = BTreeMap::new();
-        for pair in pairs {
-            let Some((name, value)) = pair.split_once('=') else {
-                return Err(Problem::user(format!("`{pair}` is not NAME=VALUE")).at("--env").hint("write --env LOG_LEVEL=info"));
-            };
-            let shaped =
-                name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
-            if name.is_empty() || !shaped {
-                return Err(Problem::user(format!("`{name}` cannot be a variable's name"))
-                    .at("--env")
-                    .hint("use letters, digits and `_`"));
-            }
-            if name == "PORT" {
-                return Err(Problem::user("PORT is given to each instance, and cannot be set")
-                    .at("--env PORT")
-                    .hint("--port N for a fixed one; the app listens on $PORT"));
-            }
-            env.insert(name.to_owned(), value.to_owned());
+    /// Reads `NAME=VALUE`.
+    pub fn read_variable(pair: &str) -> Result<(String, String), Problem> {
+        let Some((name, value)) = pair.split_once('=') else {
+            return Err(Problem::user(format!("`{pair}` is not NAME=VALUE")).at("--env").hint("write --env LOG_LEVEL=info"));
+        };
+        if !is_variable(name) {
+            return Err(Problem::user(format!("`{name}` cannot be a variable's name"))
+                .at("--env")
+                .hint("use letters, digits and `_`, such as --env LOG_LEVEL=info"));
         }
-        Ok(Env(env))
+        if name == "PORT" {
+            return Err(Problem::user("PORT is given to each instance, and cannot be set")
+                .at("--env PORT")
+                .hint("--port N for a fixed one; the app listens on $PORT"));
+        }
+        Ok((name.to_owned(), value.to_owned()))
     }
 }
 

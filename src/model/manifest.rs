@@ -11,6 +11,9 @@ use super::{
     units::{Bytes, Millis},
 };
 
+/// Most replicas of one process.
+pub const MOST_REPLICAS: u32 = 100;
+
 /// `pilothouse.toml`: every key is optional; what is absent is detected or has a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -1,6 +1,6 @@
 //! The engine's door: a snapshot, then changes; commands; logs. `docs/api.md` describes it for others.
 
-use std::{io, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use hyper::Method;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct Status {
     pub engine: EngineStatus,
     pub edge: EdgeStatus,
     pub uptime_s: u64,
+    /// Settings that it took at its start, by key, as they are written.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// From where the feed is wanted: `GET /v1/changes?epoch=E&after=N`.
@@ -54,6 +57,11 @@ impl Client {
 
     pub fn socket(&self) -> &std::path::Path {
         self.http.socket()
+    }
+
+    /// Whether the folder of the engine's socket is gone: then nobody starts it there again.
+    pub fn is_removed(&self) -> bool {
+        self.socket().parent().is_some_and(|folder| !folder.exists())
     }
 
     pub async fn status(&self) -> Result<Status, Problem> {

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use crate::support::{
     engine::Engine,
     http, processes,
+    terminal::Terminal,
     wait::{seconds, until},
 };
 
@@ -70,4 +71,17 @@ fn a_demo_whose_engine_was_killed_is_removed_all_the_same() {
     assert_eq!(removed.code, Some(0), "{removed}");
     assert_eq!(engine.processes(), Vec::new());
     assert!(!engine.state().exists(), "its folder is gone");
+}
+
+#[test]
+fn a_console_says_that_its_demo_was_removed() {
+    let engine = Engine::absent();
+    let mut terminal = Terminal::start(80, 24, &["--state", engine.state().to_str().expect("text"), "demo"]);
+    terminal.await_text("2 Apps");
+    let removed = engine.cli(&["demo", "--remove"]);
+    assert_eq!(removed.code, Some(0), "{removed}");
+    terminal.await_screen("it says so", seconds(20), |screen| screen.contains("The demo was removed from outside"));
+    terminal.keys("\r");
+    assert_eq!(terminal.end(), 0);
+    terminal.await_screen("and how to begin another", seconds(5), |screen| screen.contains("it was removed meanwhile"));
 }

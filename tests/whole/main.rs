@@ -6,6 +6,7 @@
 mod bad_luck;
 mod bad_luck_around;
 mod builders;
+mod command_line;
 mod demo;
 mod deploy;
 mod edge;

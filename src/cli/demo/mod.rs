@@ -24,6 +24,7 @@ use crate::{
         fleet::Fleet,
         ids::{AppId, DeploymentId, ReleaseId},
         problem::Problem,
+        units::many,
     },
 };
 
@@ -74,6 +75,10 @@ pub fn with_own_state(flags: Flags) -> Result<Flags, Problem> {
 }
 
 impl Demo {
+    pub(super) fn starts_engine(&self) -> bool {
+        !self.remove
+    }
+
     pub(super) fn run(self, context: &Context<'_>) -> Result<Ended, Failed> {
         if self.remove {
             return Ok(runtime()?.block_on(removal::remove(context))?);
@@ -90,6 +95,10 @@ impl Demo {
         let showing = Showing { demo: true, no_color: !context.output.has_colour() };
         if (context.roles.run_console)(&context.settings, showing)? == Parting::RemoveDemo {
             return Ok(runtime()?.block_on(removal::remove(context))?);
+        }
+        if folder::owner(&context.settings.state) == folder::Owner::Nobody {
+            context.output.progress(&format!("it was removed meanwhile; `{}` begins another one", command(context, "demo")));
+            return Ok(Ended::Well);
         }
         context.output.progress(&format!("it goes on; `{}` ends it", command(context, "demo --remove")));
         Ok(Ended::Well)
@@ -170,10 +179,10 @@ fn tell(output: &Output, document: &Document) {
     for app in &document.apps {
         let release = app.release.map(|release| release.to_string()).unwrap_or_default();
         output.line(&format!(
-            "{} {} release {release}, {} instances  {}",
+            "{} {} release {release}, {}  {}",
             output.paint(Tone::Good, "● serving"),
             app.app,
-            app.instances,
+            many(app.instances as usize, "instance"),
             output.paint(Tone::Accent, app.url.as_deref().unwrap_or_default())
         ));
     }

@@ -9,16 +9,13 @@ use crate::{
     model::{
         command::{DeployRequest, Overrides},
         ids::AppId,
-        manifest::{Runtime, Strategy},
+        manifest::{MOST_REPLICAS, Runtime, Strategy},
         plan::Plan,
         problem::Problem,
         secret::Reference,
         source::Source,
     },
 };
-
-/// Most instances of a process.
-const MOST_REPLICAS: u32 = 100;
 
 /// One thing that is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,9 +259,7 @@ impl Draft {
 
     /// The variable that is being written.
     fn pair(&self) -> Result<(String, String), Problem> {
-        let text = self.variable.text().trim().to_owned();
-        let read = Overrides::read_env(&[text])?;
-        read.0.into_iter().next().ok_or_else(|| Problem::user("write NAME=VALUE"))
+        Overrides::read_variable(self.variable.text().trim())
     }
 
     /// Takes the variable that is being written into the list; a second one of its name replaces the first.

@@ -12,13 +12,11 @@ use crate::{
         fleet::{App, Desired, Fleet, Release},
         ids::{AppId, DeploymentId, InstanceId, ReleaseId},
         instance::{Instance, InstanceState},
+        manifest::MOST_REPLICAS,
         problem::Problem,
         units::Millis,
     },
 };
-
-/// Most instances of one process.
-const MOST_REPLICAS: u32 = 100;
 
 /// Who asks, from where, under which key.
 pub(super) struct Who {
