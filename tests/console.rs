@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used)]
 
+#[path = "console/bounds.rs"]
+mod bounds;
 #[path = "support/worlds.rs"]
 mod worlds;
 
@@ -106,6 +108,9 @@ fn every_card_as_it_is_shown() {
         insta::assert_snapshot!(format!("card-{name}"), console(world, (80, 24)).keys(keys).screen());
     }
     insta::assert_snapshot!("card-leave", console("calm", (80, 24)).mode(Mode::Demo).keys("q").screen());
+    let removed = Action::Removed(Problem::unavailable("the engine ended"));
+    insta::assert_snapshot!("card-demo-removed", console("calm", (80, 24)).mode(Mode::Demo).then(removed).screen());
+    insta::assert_snapshot!("card-scale-too-many", console("calm", (80, 24)).keys("2 S \"999\"").screen());
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub enum Action {
     /// The engine answered a question that changes nothing.
     Alive(Millis),
     Lost(Problem),
+    /// The engine's folder was removed: it will not come back by itself.
+    Removed(Problem),
     Answered(u64, Result<Answer, Problem>),
     Lines(Slot, u64, Vec<LogLine>),
     /// The stream of lines ended, or broke.

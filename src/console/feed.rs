@@ -75,7 +75,8 @@ async fn watch(client: Client, actions: Sender<Action>) {
             Some(Ok(())) => continue,
             Some(Err(problem)) => problem,
         };
-        if actions.send(Action::Lost(problem)).await.is_err() {
+        let lost = if client.is_removed() { Action::Removed(problem) } else { Action::Lost(problem) };
+        if actions.send(lost).await.is_err() {
             return;
         }
         tokio::time::sleep(AGAIN).await;

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::{
     action::{Effect, Left, Slot},
     keymap::Keymap,
-    overlays::Overlay,
+    overlays::{Overlay, leave::Leave},
     panes::{
         Pane, apps::Apps, containers::Containers, deployments::Deployments, hosts::Hosts, logs::Logs, overview::Overview,
         tasks::Tasks,
@@ -193,6 +193,8 @@ pub struct State {
     /// Generation of what each slot follows.
     pub generations: [u64; 2],
     followed_logs: Option<LogQuery>,
+    /// The demo was removed from outside, and that was told.
+    removed: bool,
 }
 
 impl State {
@@ -220,6 +222,7 @@ impl State {
             next_ticket: 1,
             generations: [0; 2],
             followed_logs: None,
+            removed: false,
         }
     }
 
@@ -250,15 +253,32 @@ impl State {
         self.notice = Some(Notice { text: text.into(), role, until });
     }
 
-    /// Leaving, with the question in a demo.
+    /// Leaving, with the question in a demo that is there.
     pub fn leave(&mut self) -> Vec<Effect> {
-        if self.mode == Mode::Demo {
-            if !self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Leave(_))) {
-                self.overlays.push(Overlay::Leave(super::overlays::leave::Leave));
-            }
-            return Vec::new();
+        if self.mode == Mode::Own || self.removed {
+            return vec![Effect::Quit(Left::Quit)];
         }
-        vec![Effect::Quit(Left::Quit)]
+        if !self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Leave(_))) {
+            self.overlays.push(Overlay::Leave(Leave::Asked));
+        }
+        Vec::new()
+    }
+
+    /// Says once that the demo was removed from outside, in place of the question whether to.
+    pub fn tell_removal(&mut self) {
+        if self.mode == Mode::Demo && !self.removed {
+            self.removed = true;
+            self.overlays.retain(|overlay| !matches!(overlay, Overlay::Leave(_)));
+            self.overlays.push(Overlay::Leave(Leave::Removed));
+        }
+    }
+
+    /// Takes that back: another demo was begun in its place.
+    pub fn take_removal_back(&mut self) {
+        if self.removed {
+            self.removed = false;
+            self.overlays.retain(|overlay| !matches!(overlay, Overlay::Leave(Leave::Removed)));
+        }
     }
 
     /// Brings the pane in line with the world, and follows what is looked at.

@@ -15,6 +15,7 @@ use crate::model::{
     change::{Change, Numbered},
     command::{Answer, Command, Request},
     problem::Problem,
+    units::many,
     verbs::Verb,
 };
 
@@ -44,6 +45,7 @@ pub fn take(state: &mut State, action: Action) -> Vec<Effect> {
                 state.say("the engine answers again", Role::Ok);
                 state.follow_anew();
             }
+            state.take_removal_back();
             state.world.fleet = *fleet;
             state.world.link = Link::Up { round_trip };
             Vec::new()
@@ -59,11 +61,12 @@ pub fn take(state: &mut State, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Lost(problem) => {
-            let since = match &state.world.link {
-                Link::Lost { since, .. } => *since,
-                _ => state.world.now,
-            };
-            state.world.link = Link::Lost { since, problem };
+            lost(state, problem);
+            Vec::new()
+        }
+        Action::Removed(problem) => {
+            lost(state, problem);
+            state.tell_removal();
             Vec::new()
         }
         Action::Answered(ticket, answer) => answered(state, ticket, &answer),
@@ -99,11 +102,20 @@ pub fn take(state: &mut State, action: Action) -> Vec<Effect> {
     }
 }
 
+fn lost(state: &mut State, problem: Problem) {
+    let since = match &state.world.link {
+        Link::Lost { since, .. } => *since,
+        _ => state.world.now,
+    };
+    state.world.link = Link::Lost { since, problem };
+}
+
 fn changed(state: &mut State, changes: Vec<Numbered>) {
     for numbered in changes {
         if let Change::Gap { missed } = numbered.change {
             state.world.missed += missed;
-            state.say(format!("{missed} changes were missed; the whole state is read anew"), Role::Warn);
+            let missed = many(usize::try_from(missed).unwrap_or(usize::MAX), "change");
+            state.say(format!("missed {missed}; the whole state is read anew"), Role::Warn);
         }
         let thing = if state.reduced_motion { None } else { Thing::of(&numbered.change) };
         let before = thing.as_ref().and_then(|thing| thing.word(&state.world.fleet));

@@ -22,6 +22,7 @@ use crate::{
         command::Answer,
         container::{Container, ContainerAct},
         ids::{AppId, DeploymentId},
+        manifest::MOST_REPLICAS,
         verbs::Verb,
     },
 };
@@ -44,11 +45,13 @@ enum Ask {
     Plain(Vec<Offer>),
     /// One of several, with a cursor.
     One(Vec<Offer>, usize),
-    /// A number of instances.
+    /// A number of instances; as it is written it may be one that cannot be had.
     Number {
         app: AppId,
         now: u32,
         wanted: u32,
+        /// Digits were typed: the next one goes on with them.
+        typed: bool,
     },
     /// The name, letter by letter.
     Typed {
@@ -74,7 +77,7 @@ impl Confirm {
             Verb::Rollback => ("roll back", Ask::One(rollbacks(fleet, first?), 0)),
             Verb::Scale => {
                 let now = wanted(fleet, first?);
-                ("scale", Ask::Number { app: first?.clone(), now, wanted: now })
+                ("scale", Ask::Number { app: first?.clone(), now, wanted: now, typed: false })
             }
             Verb::Restart => ("restart", Ask::Plain(apps.iter().map(|app| restart(fleet, app)).collect())),
             Verb::Stop => ("stop", Ask::Plain(apps.iter().map(|app| stop(fleet, app)).collect())),
@@ -124,14 +127,15 @@ impl Confirm {
         match &self.ask {
             Ask::Plain(offers) => offers.clone(),
             Ask::One(offers, at) => offers.get(*at).cloned().into_iter().collect(),
-            Ask::Number { app, now, wanted } => vec![scale(app, *now, *wanted)],
+            Ask::Number { wanted, .. } if !can_be_had(*wanted) => Vec::new(),
+            Ask::Number { app, now, wanted, .. } => vec![scale(app, *now, *wanted)],
             Ask::Typed { offer, .. } => vec![(**offer).clone()],
         }
     }
 
     fn is_ready(&self) -> bool {
         match &self.ask {
-            Ask::Number { now, wanted, .. } => now != wanted,
+            Ask::Number { now, wanted, .. } => now != wanted && can_be_had(*wanted),
             Ask::Typed { name, field, .. } => field.text() == name,
             Ask::Plain(offers) | Ask::One(offers, _) => !offers.is_empty(),
         }
@@ -162,15 +166,21 @@ impl Confirm {
             (_, Key::Char('q')) => return Turn::Close,
             (Ask::One(offers, at), Key::Down | Key::Char('j')) => *at = (*at + 1).min(offers.len().saturating_sub(1)),
             (Ask::One(_, at), Key::Up | Key::Char('k')) => *at = at.saturating_sub(1),
-            (Ask::Number { wanted, .. }, Key::Up | Key::Right | Key::Char('+' | 'k' | 'l')) => *wanted = (*wanted + 1).min(999),
-            (Ask::Number { wanted, .. }, Key::Down | Key::Left | Key::Char('-' | 'j' | 'h')) => {
-                *wanted = wanted.saturating_sub(1).max(1);
+            (Ask::Number { wanted, typed, .. }, Key::Up | Key::Right | Key::Char('+' | 'k' | 'l')) => {
+                (*wanted, *typed) = ((*wanted + 1).clamp(1, MOST_REPLICAS), false);
             }
-            (Ask::Number { wanted, .. }, Key::Char(digit)) if digit.is_ascii_digit() => {
-                let next = *wanted * 10 + digit.to_digit(10).unwrap_or(0);
-                *wanted = if next > 999 { digit.to_digit(10).unwrap_or(1) } else { next }.max(1);
+            (Ask::Number { wanted, typed, .. }, Key::Down | Key::Left | Key::Char('-' | 'j' | 'h')) => {
+                (*wanted, *typed) = (wanted.saturating_sub(1).clamp(1, MOST_REPLICAS), false);
             }
-            (Ask::Number { wanted, .. }, Key::Backspace) => *wanted = (*wanted / 10).max(1),
+            (Ask::Number { wanted, typed, .. }, Key::Char(digit)) if digit.is_ascii_digit() => {
+                let before = if *typed { *wanted } else { 0 };
+                let next = before * 10 + digit.to_digit(10).unwrap_or(0);
+                // One that is far too large already is not made larger.
+                if next <= 9999 {
+                    (*wanted, *typed) = (next, true);
+                }
+            }
+            (Ask::Number { wanted, typed, .. }, Key::Backspace) => (*wanted, *typed) = (*wanted / 10, true),
             _ => {}
         }
         if let Step::Refused(_) = self.step {
@@ -217,9 +227,14 @@ impl Confirm {
                 }
                 lines.push(Line::default());
             }
-            Ask::Number { now, wanted, .. } => {
+            Ask::Number { app, now, wanted, .. } => {
                 let number = strip().muted("instances  ").styled(format!(" {wanted} "), scene.theme.tag(Role::Accent));
                 lines.push(number.gap(3).muted(format!("now {now};  + −  or type a number")).line());
+                if !can_be_had(*wanted) {
+                    let bound = format!("▲ a number from 1 to {MOST_REPLICAS}");
+                    let stop = if *wanted == 0 { format!("; pilothouse stop {app} ends them all") } else { String::new() };
+                    lines.push(cut(strip().gap(11).put(bound, Role::Warn).muted(stop).line(), columns));
+                }
                 lines.push(Line::default());
             }
             Ask::Plain(_) | Ask::Typed { .. } => {}
@@ -263,6 +278,11 @@ impl Confirm {
         };
         (lines, bottom)
     }
+}
+
+/// Whether so many instances can run, as `pilothouse scale` and the manifest have it.
+fn can_be_had(instances: u32) -> bool {
+    (1..=MOST_REPLICAS).contains(&instances)
 }
 
 fn capital(word: &str) -> String {

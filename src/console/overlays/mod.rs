@@ -137,11 +137,11 @@ impl Overlay {
             Self::Deploy(_) => ("Deploy", 0, 104),
             Self::Why(card) => (card.title.as_str(), 0, 96),
             Self::Prune(_) => ("Prune Docker", 0, 104),
-            Self::Leave(_) => ("Leave", 0, 64),
+            Self::Leave(card) => (card.title(), 0, 64),
         };
         let wide = most.min(area.width.saturating_sub(if area.width >= 60 { 4 } else { 0 }));
         let inner_wide = (wide as usize).saturating_sub(6).max(1);
-        let most_rows = (area.height.saturating_sub(if area.height >= 16 { 6 } else { 2 }) as usize).max(1);
+        let most_rows = (area.height.saturating_sub(frame(area)) as usize).max(1);
         let (lines, foot) = match self {
             Self::Help(card) => card.lines(scene, keys, inner_wide, most_rows),
             Self::Palette(card) => card.lines(scene, keys, inner_wide, (wanted as usize).min(most_rows)),
@@ -155,9 +155,14 @@ impl Overlay {
     }
 }
 
+/// Rows of a card that are not its lines: border, foot, and air where there is room.
+fn frame(area: Rect) -> u16 {
+    if area.height >= 16 { 6 } else { 4 }
+}
+
 /// A bordered card in the upper middle of `area`, `wide` columns; the foot stays in sight when the lines do not all fit.
 fn card(theme: &Theme, buf: &mut Buffer, area: Rect, wide: u16, title: &str, lines: &[Line<'static>], foot: &Line<'static>) {
-    let frame = 4 + u16::from(area.height >= 16) * 2;
+    let frame = frame(area);
     let high = (lines.len() as u16).saturating_add(frame).min(area.height);
     let x = area.x + (area.width - wide.min(area.width)) / 2;
     let y = area.y + (area.height - high) / 3;

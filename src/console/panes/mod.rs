@@ -25,7 +25,7 @@ use super::{
     action::Goal,
     filter::Filter,
     theme::Role,
-    widgets::strip::{Strip, cut, draw, fold},
+    widgets::strip::{Strip, cut, draw, draw_line, fold},
     world::Scene,
 };
 use crate::model::verbs::{Scope, Subject, Verb};
@@ -104,12 +104,15 @@ pub fn draw_details(scene: &Scene<'_>, area: Rect, beside: bool, lines: &[Line<'
             buf.set_stringn(area.x - 2, y, "│", 1, style);
         }
     }
-    draw(buf, area, lines, skip);
-    if lines.len() > skip + area.height as usize && area.height > 1 {
-        let more = format!(" {} more ", lines.len() - skip - area.height as usize);
-        let x = area.right().saturating_sub(more.len() as u16);
-        buf.set_stringn(x, area.bottom() - 1, &more, more.len(), scene.theme.style(Role::Muted));
+    if lines.len() <= skip + area.height as usize || area.height < 2 {
+        draw(buf, area, lines, skip);
+        return;
     }
+    // The mark has a row of its own: it must not stand on what is read.
+    let shown = Rect { height: area.height - 1, ..area };
+    draw(buf, shown, lines, skip);
+    let more = format!("↓ {} more", lines.len() - skip - shown.height as usize);
+    draw_line(buf, area, shown.bottom(), &Strip::new(scene.theme).right(&more, area.width as usize, Role::Muted).line());
 }
 
 /// What an empty pane says: what would be here, and how to get it.

@@ -12,7 +12,7 @@ use crate::{
         panes::log_ring::LogRing,
         theme::Role,
         widgets::strip::{Strip, cut, fold, width},
-        words::{count, many, span},
+        words::{count, span},
         world::Scene,
     },
     model::{
@@ -20,6 +20,7 @@ use crate::{
         plan::Plan,
         route::Match,
         secret::Reference,
+        units::many,
     },
 };
 
@@ -31,7 +32,10 @@ impl Deploy {
     pub fn lines(&self, scene: &Scene<'_>, build: &LogRing, columns: usize, rows: usize) -> (Vec<Line<'static>>, Line<'static>) {
         let mut lines = vec![self.path(scene, columns), Line::default()];
         let (body, bottom) = if self.manifest {
-            (self.manifest_lines(scene, columns), foot(scene.theme, &[("y", "copy"), ("Esc", "back"), ("Ctrl-g", "back")]))
+            (
+                self.manifest_lines(scene, columns),
+                foot(scene.theme, &[("y", "copy manifest"), ("Y", "copy command"), ("Esc", "back")]),
+            )
         } else {
             self.body(scene, build, columns, rows.saturating_sub(lines.len()))
         };
@@ -40,14 +44,15 @@ impl Deploy {
         let skip = self.scroll.min(hidden);
         let left = hidden - skip;
         lines.extend(body.into_iter().skip(skip));
-        let bottom = if hidden > 0 && left > 0 && matches!(self.step, Step::Plan) | self.manifest {
-            let mut spans = bottom.spans;
-            spans.extend(Strip::new(scene.theme).muted(format!("↓ {left} more")).line().spans);
+        let bottom = if left > 0 && (self.manifest || self.step == Step::Plan) {
+            // Before the keys: where these do not all fit, it is still seen.
+            let mut spans = Strip::new(scene.theme).muted(format!("↓ {left} more")).gap(3).line().spans;
+            spans.extend(bottom.spans);
             Line::from(spans)
         } else {
             bottom
         };
-        (lines, bottom)
+        (lines, cut(bottom, columns))
     }
 
     fn body(&self, scene: &Scene<'_>, build: &LogRing, columns: usize, rows: usize) -> (Vec<Line<'static>>, Line<'static>) {
@@ -55,7 +60,7 @@ impl Deploy {
             Step::Deploy => return self.live(scene, build, columns, rows),
             Step::Plan => (
                 self.plan.as_ref().map(|plan| plan_shown(scene, plan, columns)).unwrap_or_default(),
-                foot(scene.theme, &[("Enter", "deploy"), ("Esc", "back, nothing is lost"), ("Ctrl-g", "manifest")]),
+                foot(scene.theme, &[("Enter", "deploy"), ("Ctrl-g", "manifest, command"), ("Esc", "back")]),
             ),
             _ => (self.form(scene, columns), self.form_foot(scene)),
         };
@@ -273,7 +278,7 @@ impl Deploy {
         let text = self.draft.manifest();
         let shown = if text.trim().is_empty() { "# nothing to say: everything is detected" } else { text.trim_end() };
         lines.extend(shown.lines().flat_map(|line| command_line(scene.theme, line, columns)));
-        if let Some(plan) = self.plan.as_ref().or(self.draft.found.as_ref().map(|(_, plan)| plan)) {
+        if let Some(plan) = self.known_plan() {
             lines.push(Line::default());
             lines.push(strip().muted("same by command").line());
             lines.extend(command_line(scene.theme, &plan.command, columns));

@@ -155,10 +155,20 @@ impl Deploy {
         true
     }
 
+    /// The plan that was made, else that of the look at the source.
+    fn known_plan(&self) -> Option<&Plan> {
+        self.plan.as_deref().or(self.draft.found.as_ref().map(|(_, plan)| plan.as_ref()))
+    }
+
     fn manifest_key(&mut self, key: Key) -> Turn {
         match key {
             Key::Esc => self.manifest = false,
             Key::Char('y') => return Turn::Copy("the manifest", self.draft.manifest()),
+            Key::Char('Y') => {
+                if let Some(plan) = self.known_plan() {
+                    return Turn::Copy("the command", plan.command.clone());
+                }
+            }
             _ => {}
         }
         Turn::Stay
