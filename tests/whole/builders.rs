@@ -68,15 +68,8 @@ fn bun_builds() {
     node("bun", &["bun", "install", "--silent"]);
 }
 
-#[test]
-fn uv_builds() {
-    if !has("uv", "tests/run", is_installed("uv")) {
-        return;
-    }
-    let engine = Engine::start();
-    let project =
-        "[project]\nname = \"tiny\"\nversion = \"0.1.0\"\nrequires-python = \">=3.9\"\ndependencies = [\"six==1.16.0\"]\n";
-    let app = r#"import os, six
+/// Answers with the version of its one dependency.
+const PYTHON: &str = r#"import os, six
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Tiny(BaseHTTPRequestHandler):
@@ -87,7 +80,38 @@ class Tiny(BaseHTTPRequestHandler):
 
 HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Tiny).serve_forever()
 "#;
-    let folder = folder(&engine, "uv", &[("pyproject.toml", project), ("app.py", app)]);
-    locked(&folder, &["uv", "lock", "--quiet"]);
-    serves(&engine, "uv", &folder, "six 1.16.0");
+
+/// `before` gets what lies beside the app and is no part of its text.
+fn python(manager: &str, project: (&str, &str), before: &[&str], lock: &[&str]) {
+    if !has(manager, "tests/run", is_installed(manager)) {
+        return;
+    }
+    let engine = Engine::start();
+    let folder = folder(&engine, manager, &[project, ("app.py", PYTHON)]);
+    if !before.is_empty() {
+        locked(&folder, before);
+    }
+    locked(&folder, lock);
+    serves(&engine, manager, &folder, "six 1.16.0");
+}
+
+#[test]
+fn uv_builds() {
+    let project =
+        "[project]\nname = \"tiny\"\nversion = \"0.1.0\"\nrequires-python = \">=3.9\"\ndependencies = [\"six==1.16.0\"]\n";
+    python("uv", ("pyproject.toml", project), &[], &["uv", "lock", "--quiet"]);
+}
+
+#[test]
+fn pipenv_builds() {
+    python("pipenv", ("Pipfile", "[packages]\nsix = \"==1.16.0\"\n"), &[], &["pipenv", "lock", "--quiet"]);
+}
+
+/// Poetry asks the public index alone, whatever pip is told: the dependency lies beside the app.
+#[test]
+fn poetry_builds() {
+    let project = "[tool.poetry]\npackage-mode = false\n\n[tool.poetry.dependencies]\npython = \">=3.9\"\n\
+                   six = {path = \"six-1.16.0-py2.py3-none-any.whl\"}\n";
+    let fetch = "python3 -m venv ../venv && ../venv/bin/pip download --quiet --no-deps six==1.16.0 --dest .";
+    python("poetry", ("pyproject.toml", project), &["sh", "-c", fetch], &["poetry", "lock", "--quiet"]);
 }
