@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::strict::{self, Places, nearest};
 use crate::model::{
     Problem,
+    dependencies::{self, Dependencies},
     ids::AppId,
     manifest::{Manifest, Process},
     recipe::Recipe,
@@ -13,8 +14,6 @@ use crate::model::{
 
 /// Name of the file in a source's root.
 pub const FILE_NAME: &str = "pilothouse.toml";
-/// Most replicas of one process.
-const MOST_REPLICAS: u32 = 100;
 
 /// Reads the manifest `text`, which stands in `file_name`, and checks what the types cannot say.
 ///
@@ -30,8 +29,14 @@ pub fn read(text: &str, file_name: &str) -> Result<Manifest, Problem> {
     for (name, process) in &manifest.process {
         check_process(name, process, &places)?;
     }
+    check_dependencies(&manifest, &places)?;
     check_routes(&manifest, &places)?;
     Ok(manifest)
+}
+
+/// Where a field of a manifest stands: `pilothouse.toml:12 watch`.
+pub fn place(text: &str, file_name: &str, field: &str) -> String {
+    strict::read::<Manifest>(text, file_name).map_or_else(|_| format!("{file_name} {field}"), |(_, places)| places.of(field))
 }
 
 /// JSON Schema (draft 2020-12) of `pilothouse.toml`, for editors.
@@ -132,13 +137,6 @@ fn check_process(name: &str, process: &Process, places: &Places) -> Result<(), P
     let wrong = |field: &str, what: String, next: &str| {
         Err(Problem::user(what).at(places.of(&format!("{base}.{field}"))).hint(next.to_owned()))
     };
-    if process.replicas > MOST_REPLICAS {
-        let what = format!("{} replicas are over the limit of {MOST_REPLICAS}", process.replicas);
-        return wrong("replicas", what, "write a number from 0 to 100");
-    }
-    if process.port == Some(0) {
-        return wrong("port", "0 is not a port".to_owned(), "leave the key out for a free port, told by `PORT`");
-    }
     if let Some(port) = process.port.filter(|_| process.replicas > 1) {
         let what = format!("{} replicas cannot share the fixed port {port}", process.replicas);
         return wrong("port", what, "leave `port` out, so that each gets its own by `PORT`, or set `replicas = 1`");
@@ -159,6 +157,30 @@ fn check_process(name: &str, process: &Process, places: &Places) -> Result<(), P
         return wrong("resources.memory", "nothing runs in less than 1 MB".to_owned(), "write it as 512M or 2G");
     }
     Ok(())
+}
+
+fn check_dependencies(manifest: &Manifest, places: &Places) -> Result<(), Problem> {
+    let place = |name: &str| places.of(&format!("process.{name}.depends_on"));
+    for (name, process) in &manifest.process {
+        // `web` may be detected.
+        let is_known = |other: &&String| manifest.process.contains_key(*other) || *other == "web";
+        if let Some(unknown) = process.depends_on.iter().find(|other| !is_known(other)) {
+            let next = match nearest(unknown, manifest.process.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("add [process.{}] with its command", unknown.escape_debug()),
+            };
+            return Err(Problem::user(format!("no process `{}`", unknown.escape_debug())).at(place(name)).hint(next));
+        }
+    }
+    let waits: Dependencies<'_> =
+        manifest.process.iter().map(|(name, process)| (name.as_str(), process.depends_on.as_slice())).collect();
+    match dependencies::circle(&waits) {
+        Some(circle) => {
+            let (what, next) = dependencies::told(&circle, "process");
+            Err(Problem::user(what).at(place(circle.first().copied().unwrap_or_default())).hint(next))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_routes(manifest: &Manifest, places: &Places) -> Result<(), Problem> {

@@ -178,16 +178,23 @@ impl<'a> Check<'a> {
             DeValue::String(_) if allows(schema, "string") => {}
             DeValue::Boolean(_) if allows(schema, "boolean") => {}
             DeValue::Integer(number) if allows(schema, "integer") => {
-                let number = i64::from_str_radix(number.as_str(), number.radix()).unwrap_or(i64::MAX);
-                let least = schema.get("minimum").and_then(Schema::as_i64).unwrap_or(0);
-                let most = schema.get("maximum").and_then(Schema::as_i64).unwrap_or(i64::from(u32::MAX));
-                if !(least..=most).contains(&number) {
-                    let problem = Problem::user(format!("{number} is not within {least} and {most}"));
-                    self.wrong.push((offset, problem.at(self.places.at(offset, field)).hint(meaning(field, hint))));
+                let (least, most) = range(schema);
+                let read = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                if !read.is_some_and(|number| (least..=most).contains(&number)) {
+                    // One that is too long for any number is told as it is written.
+                    let said = read.map_or_else(|| number.as_str().to_owned(), |number| number.to_string());
+                    let what = format!("`{field}` must be a whole number from {least} to {most}, not {said}");
+                    self.wrong.push((offset, Problem::user(what).at(self.places.at(offset, field)).hint(meaning(field, hint))));
                 }
             }
             other => {
-                let what = format!("`{field}` must be {}, not {}", expected(schema), found(other));
+                let what = match other {
+                    DeValue::Float(number) if allows(schema, "integer") => {
+                        let (least, most) = range(schema);
+                        format!("`{field}` must be a whole number from {least} to {most}, not {}", number.as_str())
+                    }
+                    other => format!("`{field}` must be {}, not {}", expected(schema), found(other)),
+                };
                 self.wrong.push((offset, Problem::user(what).at(self.places.at(offset, field)).hint(meaning(field, hint))));
             }
         }
@@ -220,6 +227,12 @@ fn words(schema: &Schema) -> Vec<&str> {
     let listed = schema.get("enum").and_then(Schema::as_array).into_iter().flatten().filter_map(Schema::as_str);
     let choices = schema.get("oneOf").and_then(Schema::as_array).into_iter().flatten();
     listed.chain(choices.filter_map(|one| one.get("const").and_then(Schema::as_str))).collect()
+}
+
+/// The numbers that a whole one may be.
+fn range(schema: &Schema) -> (i64, i64) {
+    let bound = |name: &str| schema.get(name).and_then(Schema::as_i64);
+    (bound("minimum").unwrap_or(0), bound("maximum").unwrap_or(i64::from(u32::MAX)))
 }
 
 fn allows(schema: &Schema, kind: &str) -> bool {

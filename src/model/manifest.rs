@@ -111,8 +111,10 @@ pub struct Process {
     /// Fixed port instead of a free one; then replicas must be 1. Default: a free port, told by `PORT`. In a container:
     /// the port inside, as many replicas as there may be. Default there: the one that the image exposes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65_535))]
     pub port: Option<u16>,
     /// How many instances run. Default 1.
+    #[schemars(range(min = 0, max = 100))]
     pub replicas: u32,
     /// What runs it: `process` or `docker`.
     pub runtime: Runtime,
@@ -278,6 +280,7 @@ impl Strategy {
 #[serde(default, deny_unknown_fields)]
 pub struct Keep {
     /// Releases whose artefacts stay on disk. Default 5.
+    #[schemars(range(min = 0, max = 1000))]
     pub releases: u32,
     /// How long the replaced release keeps running. Default `10m`.
     pub warm: Millis,

@@ -4,6 +4,7 @@ pub mod change;
 pub mod command;
 pub mod container;
 pub mod container_plan;
+pub mod dependencies;
 pub mod deployment;
 pub mod dockerfile;
 pub mod edge;

@@ -6,6 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 
+/// The largest size that may be written, 8000000T.
+const MOST_BYTES: f64 = 8_000_000.0 * 1_099_511_627_776.0;
+/// The longest span that may be written, 36500d.
+const MOST_MILLIS: f64 = 36_500.0 * 86_400_000.0;
+
+/// Number and unit of a quantity; a sign belongs to the number.
+fn split(text: &str) -> (&str, &str) {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
+    text.split_at(text.len() - digits.len() + end)
+}
+
 /// A moment: milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -83,8 +95,7 @@ impl FromStr for Bytes {
     fn from_str(text: &str) -> Result<Self, Problem> {
         let wrong = || Problem::user(format!("`{text}` is not a size")).hint("write it as 512M, 2G or 1.5G");
         let text = text.trim();
-        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
+        let (number, unit) = split(text);
         let number: f64 = number.parse().map_err(|_| wrong())?;
         let power = match unit.trim().to_ascii_lowercase().as_str() {
             "" | "b" => 0,
@@ -95,8 +106,9 @@ impl FromStr for Bytes {
             _ => return Err(wrong()),
         };
         let bytes = number * f64::from(1_u32 << (power % 30)) * if power >= 30 { 1_073_741_824.0 } else { 1.0 };
-        if !bytes.is_finite() || bytes > 9.0e18 {
-            return Err(wrong());
+        if !(0.0..=MOST_BYTES).contains(&bytes) {
+            let what = format!("a size must be from 0 to 8000000T, not {text}");
+            return Err(Problem::user(what).hint("write it as 512M, 2G or 1.5G"));
         }
         Ok(Self(bytes as u64))
     }
@@ -169,8 +181,7 @@ impl FromStr for Millis {
     fn from_str(text: &str) -> Result<Self, Problem> {
         let wrong = || Problem::user(format!("`{text}` is not a span of time")).hint("write it as 500ms, 30s, 15m or 2h");
         let text = text.trim();
-        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
+        let (number, unit) = split(text);
         let number: f64 = number.parse().map_err(|_| wrong())?;
         let factor = match unit.trim() {
             "ms" => 1.0,
@@ -181,8 +192,9 @@ impl FromStr for Millis {
             _ => return Err(wrong()),
         };
         let millis = number * factor;
-        if !millis.is_finite() || millis > 3.2e12 {
-            return Err(wrong());
+        if !(0.0..=MOST_MILLIS).contains(&millis) {
+            let what = format!("a span of time must be from 0 to 36500d, not {text}");
+            return Err(Problem::user(what).hint("write it as 500ms, 30s, 15m or 2h"));
         }
         Ok(Self(millis as u64))
     }

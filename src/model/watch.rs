@@ -36,6 +36,16 @@ pub struct Watch {
     pub error: Option<Problem>,
 }
 
+fn has_no_branch(source: &Source) -> Problem {
+    match source {
+        Source::Folder { path } => Problem::user("a folder has no commits that could be watched for")
+            .hint(format!("give the repository by its URL: pilothouse deploy file://{}", path.display())),
+        Source::Git { .. } | Source::Image { .. } => {
+            Problem::user("an image has no branch that could be watched").hint("give a git repository by its URL")
+        }
+    }
+}
+
 impl Watch {
     /// The watch that a deployment asks for; absent when it asks for none.
     pub fn asked(request: &DeployRequest, branch: Option<&str>, by_manifest: bool, actor: &str) -> Option<Self> {
@@ -68,12 +78,19 @@ impl Watch {
                     .at("--ref, --watch")
                     .hint("leave --ref out: the watched branch is deployed"))
             }
-            Source::Folder { path } => Err(Problem::user("a folder has no commits that could be watched for")
-                .at("--watch")
-                .hint(format!("give the repository by its URL: file://{}", path.display()))),
-            Source::Image { .. } => Err(Problem::user("an image has no branch that could be watched")
-                .at("--watch")
-                .hint("give a git repository by its URL")),
+            other => Err(has_no_branch(other).at("--watch")),
+        }
+    }
+
+    /// Refuses a branch that the manifest wants watched, at `place`, of what has none.
+    pub fn check(source: &Source, place: String) -> Result<(), Problem> {
+        match source {
+            Source::Git { .. } => Ok(()),
+            other => {
+                let problem = has_no_branch(other);
+                let next = problem.next.clone().unwrap_or_default();
+                Err(problem.at(place).hint(format!("{next}; or leave `watch` out")))
+            }
         }
     }
 

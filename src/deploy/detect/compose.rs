@@ -2,6 +2,8 @@
 //!
 //! Format: <https://docs.docker.com/reference/compose-file/>.
 
+mod files;
+mod place;
 mod service;
 mod words;
 
@@ -14,6 +16,7 @@ use super::{
 use crate::model::{
     Problem,
     container_plan::{ContainerPlan, ImageBuild},
+    dependencies::{self, Dependencies},
     mount::Mount,
     recipe::Recipe,
     source::Survey,
@@ -63,6 +66,8 @@ pub struct Service {
     pub volumes: Vec<Mount>,
     /// Services that are ready before it starts.
     pub depends_on: Vec<String>,
+    /// Line on which they stand.
+    pub depends_on_line: u64,
     pub replicas: Option<u32>,
     pub memory: Option<Bytes>,
     /// From SIGTERM to SIGKILL.
@@ -206,27 +211,15 @@ fn check_dependencies(services: &mut [Service], reading: &mut Reading<'_>) -> Re
         service.depends_on.retain(|name| !left_out.contains(name));
         if let Some(unknown) = service.depends_on.iter().find(|name| !names.contains(name)) {
             let next = format!("known services: {}", names.join(", "));
-            return Err(reading.wrong(service.line, &field, format!("there is no service `{unknown}`"), next));
+            return Err(reading.wrong(service.depends_on_line, &field, format!("there is no service `{unknown}`"), next));
         }
     }
-    // Whoever can start after others is taken away; what remains waits for itself.
-    let mut waiting: Vec<&Service> = services.iter().collect();
-    loop {
-        let names: Vec<&str> = waiting.iter().map(|service| service.name.as_str()).collect();
-        let before = waiting.len();
-        waiting.retain(|service| service.depends_on.iter().any(|name| names.contains(&name.as_str())));
-        if waiting.len() == before {
-            break;
-        }
-    }
-    match waiting.first() {
-        Some(first) => {
-            let names: Vec<&str> = waiting.iter().map(|service| service.name.as_str()).collect();
-            let what = format!("services wait for each other: {}", names.join(", "));
-            Err(reading.wrong(first.line, &format!("services.{}.depends_on", first.name), what, "leave one of them out"))
-        }
-        None => Ok(()),
-    }
+    let waits: Dependencies<'_> = services.iter().map(|service| (service.name.as_str(), service.depends_on.as_slice())).collect();
+    let Some(circle) = dependencies::circle(&waits) else { return Ok(()) };
+    let first = services.iter().find(|service| circle.first() == Some(&service.name.as_str()));
+    let (line, name) = first.map_or((0, ""), |first| (first.depends_on_line, first.name.as_str()));
+    let (what, next) = dependencies::told(&circle, "service");
+    Err(reading.wrong(line, &format!("services.{name}.depends_on"), what, next))
 }
 
 /// Requests from outside lead to one service: of those with a port for HTTP the one that is named so, else the first.

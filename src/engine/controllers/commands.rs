@@ -70,6 +70,10 @@ pub async fn make_plan(
         Some(text) => manifest_file::read(text, MANIFEST)?,
         None => crate::model::manifest::Manifest::default(),
     };
+    if manifest.watch.is_some() {
+        let text = survey.texts.get(MANIFEST).map_or("", String::as_str);
+        Watch::check(&request.source, manifest_file::place(text, MANIFEST, "watch"))?;
+    }
     let recipe = match &survey.image {
         Some(image) => Ok(deploy::image::recipe(image)),
         None => deploy::detect::detect(survey),

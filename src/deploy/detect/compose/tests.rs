@@ -129,10 +129,11 @@ fn mistakes_name_file_line_and_key() {
         ("services:\n  web:\n    image: [a]\n", "compose.yaml:3 services.web.image"),
         ("services:\n  web:\n    image: a\n    ports: ['x']\n", "compose.yaml:4 services.web.ports"),
         ("services:\n  web:\n    image: a\n    mem_limit: lots\n", "compose.yaml:4 services.web.mem_limit"),
-        ("services:\n  web:\n    image: a\n    depends_on: [db]\n", "compose.yaml:2 services.web.depends_on"),
+        ("services:\n  web:\n    image: a\n    depends_on: [db]\n", "compose.yaml:4 services.web.depends_on"),
+        ("services:\n  web:\n    image: a\n    depends_on:\n      - web\n", "compose.yaml:4 services.web.depends_on"),
         (
             "services:\n  a:\n    image: a\n    depends_on: [b]\n  b:\n    image: a\n    depends_on: [a]\n",
-            "compose.yaml:2 services.a.depends_on",
+            "compose.yaml:4 services.a.depends_on",
         ),
         ("services:\n  web:\n    build: ../other\n", "compose.yaml:3 services.web.build"),
         ("services:\n  web:\n    build: {context: ., dockerfile: No}\n", "compose.yaml:3 services.web.build"),
@@ -150,6 +151,16 @@ fn mistakes_name_file_line_and_key() {
         assert_eq!(problem.at.as_deref(), Some(at), "{text}: {problem}");
         assert!(problem.next.is_some(), "{text}: {problem}");
     }
+}
+
+#[test]
+fn services_that_wait_for_each_other_are_named() {
+    let own = of("services:\n  web:\n    image: a\n    depends_on: {web: {condition: service_started}}\n").unwrap_err();
+    assert_eq!(own.what, "service `web` depends on itself: it would never start");
+    let far = "services:\n  web: {image: a, depends_on: [api]}\n  api: {image: a, depends_on: [db]}\n  db:\n    image: a\n    depends_on: [api]\n";
+    let problem = of(far).unwrap_err();
+    assert!(problem.what.starts_with("they wait for each other: api → db → api"), "{problem}");
+    assert_eq!(problem.at.as_deref(), Some("compose.yaml:3 services.api.depends_on"));
 }
 
 #[test]
