@@ -63,15 +63,38 @@ const fn wanted(name: &'static str, depth: usize, most: usize) -> Wanted {
     Wanted { name, depth, most }
 }
 
+/// What of a path is compared with each name that is wanted: taken apart once.
+struct Ending<'p> {
+    /// Folders above it.
+    depth: usize,
+    name: &'p str,
+    /// The name with the folder that it lies in.
+    two: &'p str,
+}
+
+impl<'p> Ending<'p> {
+    fn of(path: &'p str) -> Self {
+        let after = |at: Option<usize>| at.map_or(path, |at| &path[at + 1..]);
+        let last = path.rfind('/');
+        let two = last.and_then(|at| path[..at].rfind('/'));
+        Self { depth: path.bytes().filter(|byte| *byte == b'/').count(), name: after(last), two: after(two) }
+    }
+}
+
 impl Wanted {
     /// Whether `path`, relative to the root, is such a file.
     pub fn is(&self, path: &str) -> bool {
-        if path.matches('/').count() > self.depth {
+        self.fits(&Ending::of(path))
+    }
+
+    fn fits(&self, path: &Ending<'_>) -> bool {
+        if path.depth > self.depth {
             return false;
         }
-        let from = |from: Option<usize>| from.map_or(path, |at| &path[at + 1..]);
-        let last = path.rfind('/');
-        let tail = from(if self.name.contains('/') { last.and_then(|at| path[..at].rfind('/')) } else { last });
+        let tail = if self.name.contains('/') { path.two } else { path.name };
+        if !self.name.contains('*') {
+            return tail == self.name;
+        }
         let mut parts = self.name.split('*');
         let Some(mut rest) = parts.next().and_then(|first| tail.strip_prefix(first)) else { return false };
         let mut is_open = false;
@@ -227,9 +250,9 @@ impl Survey {
     pub fn wanted<'p>(files: impl Iterator<Item = &'p str>) -> Vec<&'p str> {
         let mut found: Vec<Vec<&str>> = vec![Vec::new(); Self::READ.len()];
         let deepest = Self::READ.iter().map(|wanted| wanted.depth).max().unwrap_or_default();
-        for path in files.filter(|path| path.matches('/').count() <= deepest) {
+        for (path, ending) in files.map(|path| (path, Ending::of(path))).filter(|(_, ending)| ending.depth <= deepest) {
             // Not all that it could be: one place in the order is enough.
-            if let Some(n) = Self::READ.iter().position(|wanted| wanted.is(path)) {
+            if let Some(n) = Self::READ.iter().position(|wanted| wanted.fits(&ending)) {
                 found[n].push(path);
             }
         }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Source, Visit, copy,
     git_command::{Git, Stop},
-    listing::{self, Entry, Which},
+    listing::{self, Which},
 };
 use crate::model::{Problem, source::Survey};
 
@@ -105,6 +105,6 @@ fn named(survey: Survey, version: Version) -> Survey {
 
 /// The survey of a folder without its commit, at once and without a runtime: what `detect` and `init` look at. Blocks.
 pub fn look(path: &Path) -> Result<Survey, Problem> {
-    let entries: Vec<Entry> = listing::walk(path, Which::WorkingTree, &[], super::Limits::default(), &CancellationToken::new())?;
-    Ok(listing::survey(path, &entries))
+    let names = listing::names(path, super::Limits::default(), &CancellationToken::new())?;
+    Ok(listing::survey_of(path, names.iter().map(|(path, is_folder)| (path.as_path(), *is_folder))))
 }

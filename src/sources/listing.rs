@@ -51,29 +51,57 @@ pub fn walk(
     limits: Limits,
     cancel: &CancellationToken,
 ) -> Result<Vec<Entry>, Problem> {
-    let real = root.canonicalize().map_err(|error| unreadable(root, &error))?;
     let mut entries = Vec::new();
     let mut bytes = 0_u64;
+    each(root, which, without, cancel, |real, path, _| {
+        let Some(kind) = kind(real, &path)? else { return Ok(()) };
+        if let Kind::File { bytes: more, .. } = kind {
+            bytes = bytes.saturating_add(more);
+        }
+        entries.push(Entry { path, kind });
+        if entries.len() > limits.files || bytes > limits.bytes.0 { Err(too_large(root, limits, which)) } else { Ok(()) }
+    })?;
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+/// A path of a working tree, and whether it is a folder.
+pub type Name = (PathBuf, bool);
+
+/// The names of a working tree, sorted: as `walk`, but for the size of each file, which would be a question for each.
+pub fn names(root: &Path, limits: Limits, cancel: &CancellationToken) -> Result<Vec<Name>, Problem> {
+    let mut names: Vec<Name> = Vec::new();
+    each(root, Which::WorkingTree, &[], cancel, |real, path, is| {
+        let is_folder = is.is_dir();
+        // Where a link leads must be asked.
+        let is_there = is_folder || is.is_file() || (is.is_symlink() && kind(real, &path)?.is_some());
+        names.extend(is_there.then_some((path, is_folder)));
+        if names.len() > limits.files { Err(too_large(root, limits, Which::WorkingTree)) } else { Ok(()) }
+    })?;
+    names.sort();
+    Ok(names)
+}
+
+/// Calls `take` with the real root, and each path below it with what its folder says that it is.
+fn each(
+    root: &Path,
+    which: Which,
+    without: &[PathBuf],
+    cancel: &CancellationToken,
+    mut take: impl FnMut(&Path, PathBuf, fs::FileType) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let real = root.canonicalize().map_err(|error| unreadable(root, &error))?;
     for found in walker(&real, which, without).build() {
         if cancel.is_cancelled() {
             return Err(cancelled());
         }
         let found = found.map_err(|error| refused(&real, error))?;
         let Ok(path) = found.path().strip_prefix(&real).map(Path::to_path_buf) else { continue };
-        if path.as_os_str().is_empty() {
-            continue;
-        }
-        let Some(kind) = kind(&real, &path)? else { continue };
-        if let Kind::File { bytes: more, .. } = kind {
-            bytes = bytes.saturating_add(more);
-        }
-        entries.push(Entry { path, kind });
-        if entries.len() > limits.files || bytes > limits.bytes.0 {
-            return Err(too_large(root, limits, which));
+        if let Some(is) = found.file_type().filter(|_| !path.as_os_str().is_empty()) {
+            take(&real, path, is)?;
         }
     }
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(entries)
+    Ok(())
 }
 
 fn walker(real: &Path, which: Which, without: &[PathBuf]) -> WalkBuilder {
@@ -177,13 +205,16 @@ fn too_large(root: &Path, limits: Limits, which: Which) -> Problem {
 
 /// The survey of `entries` below `root`; what is known of commits is left to the caller. Blocks.
 pub fn survey(root: &Path, entries: &[Entry]) -> Survey {
-    let mut shown: Vec<(usize, String)> = entries
-        .iter()
-        .map(|entry| {
-            let mark = if entry.kind == Kind::Folder { "/" } else { "" };
-            (entry.path.components().count(), format!("{}{mark}", entry.path.to_string_lossy()))
-        })
-        .collect();
+    survey_of(root, entries.iter().map(|entry| (entry.path.as_path(), entry.kind == Kind::Folder)))
+}
+
+/// The survey of names below `root`, each with whether it is a folder. Blocks.
+pub fn survey_of<'n>(root: &Path, names: impl Iterator<Item = (&'n Path, bool)> + Clone) -> Survey {
+    let shown = |(path, is_folder): (&Path, bool)| {
+        let mark = if is_folder { "/" } else { "" };
+        (path.components().count(), format!("{}{mark}", path.to_string_lossy()))
+    };
+    let mut shown: Vec<(usize, String)> = names.clone().map(shown).collect();
     let truncated = shown.len() > Survey::LIMIT;
     if truncated {
         // What tells an app stands near the root.
@@ -192,12 +223,12 @@ pub fn survey(root: &Path, entries: &[Entry]) -> Survey {
     }
     let mut listing: Vec<String> = shown.into_iter().map(|(_, path)| path).collect();
     listing.sort();
-    Survey { listing, truncated, texts: texts(root, entries), ..Survey::default() }
+    Survey { listing, truncated, texts: texts(root, names), ..Survey::default() }
 }
 
 /// The surveyed texts: the head of each file that detection reads, within the bounds of a survey.
-fn texts(root: &Path, entries: &[Entry]) -> BTreeMap<String, String> {
-    let files = entries.iter().filter(|entry| entry.kind != Kind::Folder).filter_map(|entry| entry.path.to_str());
+fn texts<'n>(root: &Path, names: impl Iterator<Item = (&'n Path, bool)>) -> BTreeMap<String, String> {
+    let files = names.filter(|(_, is_folder)| !is_folder).filter_map(|(path, _)| path.to_str());
     let mut left = Survey::ALL_TEXTS;
     let read = |path: &str| {
         let mut head = Vec::new();
