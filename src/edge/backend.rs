@@ -263,6 +263,11 @@ impl Backend {
         self.standing.check.load(Relaxed) == PASSING
     }
 
+    /// Whether the last request to it failed.
+    pub(super) fn fails(&self) -> bool {
+        self.standing.strikes.load(Relaxed) > 0
+    }
+
     pub(super) fn status(&self, now: u64) -> BackendStatus {
         let health = match self.standing.check.load(Relaxed) {
             _ if self.is_draining() => Health::Draining,

@@ -16,7 +16,7 @@ use crate::model::ids::InstanceId;
 const TICK: Duration = Duration::from_millis(200);
 /// Longest wait for a check's answer.
 const WITHIN: Duration = Duration::from_secs(5);
-/// An instance that is not known to be well is asked at least this often.
+/// An instance that is not known to be well, or fails just now, is asked at least this often.
 const HURRY_US: u64 = 1_000_000;
 /// Checks that fail in a row before an instance that was well counts as failing.
 const STRIKES: u32 = 2;
@@ -24,9 +24,17 @@ const STRIKES: u32 = 2;
 /// What is remembered of an instance between two looks.
 #[derive(Debug, Default)]
 struct Turn {
-    due: u64,
+    asked_at: Option<u64>,
     strikes: Arc<std::sync::atomic::AtomicU32>,
     running: Arc<()>,
+}
+
+impl Turn {
+    /// Whether its next check should not wait for its time: whoever asks meanwhile is answered by an error.
+    fn is_doubtful(&self, backend: &Backend) -> bool {
+        let has_failed_a_check = self.strikes.load(std::sync::atomic::Ordering::Relaxed) > 0;
+        !backend.is_passing() || has_failed_a_check || backend.fails()
+    }
 }
 
 /// Checks until the edge stops.
@@ -42,11 +50,13 @@ pub(super) async fn check_all(worker: Arc<Worker>) {
             for backend in app.splits.iter().flat_map(|served| served.backends()) {
                 let turn = turns.entry(backend.instance.clone()).or_default();
                 // One check of an instance at a time.
-                if turn.due > now || Arc::strong_count(&turn.running) > 1 {
+                let every = app.check_every.0.max(100) * 1000;
+                let every = if turn.is_doubtful(backend) { every.min(HURRY_US) } else { every };
+                let is_due = turn.asked_at.is_none_or(|at| at + every <= now);
+                if !is_due || Arc::strong_count(&turn.running) > 1 {
                     continue;
                 }
-                let every = app.check_every.0.max(100) * 1000;
-                turn.due = now + if backend.is_passing() { every } else { every.min(HURRY_US) };
+                turn.asked_at = Some(now);
                 start(&worker, app, backend, turn);
             }
         }

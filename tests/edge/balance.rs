@@ -50,6 +50,20 @@ async fn an_instance_that_fails_at_once_is_taken_out() {
 }
 
 #[tokio::test]
+async fn an_instance_that_answers_nobody_is_known_soon_however_seldom_it_is_asked() {
+    let app = App::named("only").await;
+    let mut world = World::start().await;
+    let mut route = shop(vec![split(1, 100, &[app.address])]);
+    route.check_every = Millis::minutes(10);
+    world.put(vec![route]).await;
+    health_is(&world, "shop-1-a", Health::Passing).await;
+    drop(app);
+    let mut client = Client::connect(world.public()).await;
+    assert_eq!(client.get("/").await.unwrap().status, 502);
+    health_is(&world, "shop-1-a", Health::Failing).await;
+}
+
+#[tokio::test]
 async fn an_app_without_traffic_has_a_health() {
     let (well, ill) = (App::named("well").await, App::with(Manner { status: 503, ..Manner::default() }).await);
     let mut world = World::start().await;
