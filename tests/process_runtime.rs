@@ -48,6 +48,7 @@ fn spec(world: &World, ordinal: u32, command: &str) -> InstanceSpec {
         command: command.to_owned(),
         folder: world.folder(),
         image: None,
+        image_name: None,
         volumes: Vec::new(),
         container: None,
         replaces: Vec::new(),

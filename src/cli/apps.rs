@@ -33,7 +33,7 @@ impl Apps {
                 Cell::toned(Tone::Bold, document.app.to_string()),
                 Cell::toned(tone, state),
                 document.asked.as_ref().map(|asked| asked.release.to_string()).unwrap_or_default().into(),
-                running_words(&document.running).into(),
+                running_words(document).into(),
                 document.serving.as_ref().map(|serving| serving.release.to_string()).unwrap_or_default().into(),
                 document.url.clone().unwrap_or_default().into(),
             ]);

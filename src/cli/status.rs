@@ -38,6 +38,8 @@ pub struct Document {
     pub asked: Option<Asked>,
     pub running: Vec<Running>,
     pub serving: Option<Serving>,
+    /// Why it is not known whether instances run.
+    pub trouble: Option<Problem>,
     pub url: Option<String>,
     pub instances: Vec<One>,
     /// The branch whose new commits are deployed by themselves.
@@ -91,6 +93,7 @@ impl Document {
             asked: app.asked.map(|release| Asked { release }),
             running: fleet.running(id).into_iter().map(|(release, instances)| Running { release, instances }).collect(),
             serving: app.serving.map(|serving| Serving { release: serving.release, since: time::rfc3339(serving.since) }),
+            trouble: fleet.blind(id),
             url: app.url.clone(),
             instances: present(fleet, id).map(one).collect(),
             watch: app.watch.as_deref().map(watch::Document::of),
@@ -142,13 +145,18 @@ fn tell(document: &Document, fleet: &Fleet, output: &Output) {
     let label = |word: &str| output.paint(Tone::Muted, &format!("  {word:<8}"));
     let asked = document.asked.as_ref().map_or_else(|| "nothing yet".to_owned(), |asked| format!("release {}", asked.release));
     output.line(&format!("{}{asked}", label("asked")));
-    output.line(&format!("{}{}", label("running"), running_words(&document.running)));
+    output.line(&format!("{}{}", label("running"), running_words(document)));
     let app = fleet.apps.get(&document.app);
-    let serving = app.and_then(|app| app.serving).map_or_else(
-        || "nothing".to_owned(),
-        |serving| format!("release {}, since {}", serving.release, time::ago(serving.since)),
-    );
+    let has_instances = document.instances.iter().any(|instance| instance.address.is_some());
+    let nothing = if has_instances { "nothing: no instance answers the edge" } else { "nothing" };
+    let serving = app
+        .and_then(|app| app.serving)
+        .map_or_else(|| nothing.to_owned(), |serving| format!("release {}, since {}", serving.release, time::ago(serving.since)));
     output.line(&format!("{}{serving}", label("serving")));
+    if let Some(trouble) = &document.trouble {
+        output.line(&format!("{}{}", label("cause"), output.paint(Tone::Danger, &trouble.what)));
+        output.line(&format!("          next: {}", trouble.next.as_deref().unwrap_or("pilothouse doctor")));
+    }
     if let Some(url) = &document.url {
         output.line(&format!("{}{}", label("url"), output.paint(Tone::Accent, url)));
     }
@@ -195,12 +203,15 @@ fn instances(document: &Document, fleet: &Fleet) -> Table {
     table
 }
 
-/// `7 ×2, 6 ×1`
-pub fn running_words(running: &[Running]) -> String {
-    if running.is_empty() {
-        return "nothing".to_owned();
+/// `release 7 ×2, release 6 ×1`
+pub fn running_words(document: &Document) -> String {
+    let mut words: Vec<String> =
+        document.running.iter().map(|one| format!("release {} ×{}", one.release, one.instances)).collect();
+    let unknown = document.instances.iter().filter(|one| one.state == InstanceState::Unknown.word()).count();
+    if unknown > 0 {
+        words.push(format!("{unknown} not known"));
     }
-    running.iter().map(|one| format!("release {} ×{}", one.release, one.instances)).collect::<Vec<_>>().join(", ")
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
 /// `● serving` with its tone; only serving is green.
@@ -220,7 +231,7 @@ fn state_cell(state: InstanceState) -> Cell {
     let (symbol, tone) = match state {
         InstanceState::Running => ("●", Tone::Plain),
         InstanceState::Starting | InstanceState::Stopping => ("◐", Tone::Plain),
-        InstanceState::BackOff => ("▲", Tone::Warn),
+        InstanceState::BackOff | InstanceState::Unknown => ("▲", Tone::Warn),
         InstanceState::Lost => ("✖", Tone::Danger),
         InstanceState::Stopped => ("○", Tone::Muted),
     };
@@ -273,6 +284,29 @@ mod tests {
         let document = serde_json::to_value(Document::of(&fleet, &id)).unwrap();
         assert!(document["serving"].is_null());
         assert_eq!(document["state"], "down");
+    }
+
+    #[test]
+    fn a_docker_that_is_away_is_told_with_the_next_step() {
+        let (mut fleet, id) = fleet();
+        fleet.apps.get_mut(&id).unwrap().serving = None;
+        let instance: Instance = serde_json::from_value(serde_json::json!({
+            "id": "shop-7-a", "app": "shop", "release": 7, "process": "web", "runtime": "docker", "host": "local",
+            "state": "unknown", "health": "failing", "address": "127.0.0.1:20000", "pid": 7, "restarts": 0, "started_at": null,
+            "last_exit": null, "wanted": true
+        }))
+        .unwrap();
+        fleet.instances.insert(instance.id.clone(), instance);
+        fleet.docker = serde_json::from_value(serde_json::json!({
+            "host": "local", "address": "unix:///d.sock", "up": false, "version": null, "api": null,
+            "problem": {"kind": "unavailable", "what": "Docker does not answer: nobody listens there", "next": "start Docker"}
+        }))
+        .unwrap();
+        let document = Document::of(&fleet, &id).unwrap();
+        assert_eq!((document.state, running_words(&document).as_str()), ("down", "1 not known"));
+        let trouble = document.trouble.unwrap();
+        assert_eq!(trouble.what, "Docker does not answer: nobody listens there; whether 1 instance runs is not known");
+        assert_eq!(trouble.next.as_deref(), Some("start Docker"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub fn deployment(deployment: &Deployment) -> Mark {
 pub fn instance(instance: &Instance) -> Mark {
     let (symbol, role) = match (instance.state, instance.health) {
         (InstanceState::BackOff | InstanceState::Lost, _) => ("✖", Role::Danger),
-        (InstanceState::Running, Health::Failing | Health::Ejected) => ("▲", Role::Warn),
+        (InstanceState::Running, Health::Failing | Health::Ejected) | (InstanceState::Unknown, _) => ("▲", Role::Warn),
         (InstanceState::Running, Health::Draining) | (InstanceState::Starting | InstanceState::Stopping, _) => {
             ("◐", Role::Accent)
         }

@@ -25,6 +25,7 @@ pub enum About {
     Deployment(DeploymentId, AppId),
     Engine,
     Edge,
+    Docker,
     Task(String),
 }
 
@@ -48,6 +49,7 @@ impl Need {
             About::Host(host) => host.to_string(),
             About::Engine => "engine".to_owned(),
             About::Edge => "edge".to_owned(),
+            About::Docker => "docker".to_owned(),
             About::Task(name) => name.clone(),
         }
     }
@@ -69,6 +71,10 @@ pub fn needs(world: &World) -> Vec<Need> {
     }
     if !fleet.edge.up && fleet.edge.generation.0 > 0 {
         needs.push(plain(Grade::Danger, About::Edge, "does not answer; its keeper starts it again".to_owned()));
+    }
+    if let Some(docker) = fleet.docker.as_ref().filter(|_| fleet.apps.keys().any(|app| fleet.blind(app).is_some())) {
+        let what = docker.problem.as_ref().map_or_else(|| "does not answer".to_owned(), ToString::to_string);
+        needs.push(plain(Grade::Danger, About::Docker, what));
     }
     for app in fleet.apps.values() {
         needs.extend(of_app(world, app));
@@ -119,6 +125,11 @@ fn of_state(world: &World, app: &App, status: AppStatus, last: Option<&Deploymen
     let worst =
         wanted.iter().copied().filter(|it| !is_sound(it)).max_by_key(|it| (it.state == InstanceState::BackOff, it.restarts));
     let what = match worst {
+        // Its next step stands with Docker's own need.
+        _ if fleet.blind(&app.id).is_some() => match app.serving {
+            Some(_) => "answers through the edge; what runs is not known: Docker does not answer".to_owned(),
+            None => "nothing of it answers through the edge, and Docker does not say what runs".to_owned(),
+        },
         Some(instance) => cause_of(instance, wanted.iter().filter(|it| !is_sound(it)).count(), wanted.len()),
         None if wanted.is_empty() => "no instance runs".to_owned(),
         None if status == AppStatus::Down => "nothing of it answers through the edge".to_owned(),

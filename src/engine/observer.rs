@@ -138,8 +138,9 @@ fn edge(fleet: &Fleet, status: EdgeStatus) -> Vec<Change> {
 
 fn healths(fleet: &Fleet, counters: &EdgeCounters) -> Vec<Change> {
     let of = |instance: &Instance| counters.backends.get(&instance.id).map_or(Health::Unknown, |backend| backend.health);
-    let changed =
-        fleet.instances.values().filter(|instance| instance.state == InstanceState::Running && instance.health != of(instance));
+    // What the edge is answered by may run, whether or not its runtime can be asked.
+    let may_run = |instance: &&Instance| matches!(instance.state, InstanceState::Running | InstanceState::Unknown);
+    let changed = fleet.instances.values().filter(may_run).filter(|instance| instance.health != of(instance));
     changed.map(|instance| Change::Instance(Instance { health: of(instance), ..instance.clone() })).collect()
 }
 
@@ -185,14 +186,12 @@ fn answers(fleet: &Fleet, id: &AppId) -> bool {
         return true;
     }
     let is_sound = |instance: &Instance| {
-        let may_answer = matches!(instance.state, InstanceState::Running | InstanceState::Starting);
-        // Not asked yet is what it was before: it must not flicker while the edge begins anew.
-        let known = match instance.health {
-            Health::Passing => true,
-            Health::Unknown => app.serving.is_some(),
+        match (instance.state, instance.health) {
+            (InstanceState::Running | InstanceState::Unknown, Health::Passing) => true,
+            // Not asked yet is what it was before: it must not flicker while the edge begins anew.
+            (InstanceState::Running, Health::Unknown) => app.serving.is_some(),
             _ => false,
-        };
-        may_answer && known
+        }
     };
     app.pool.iter().filter_map(|id| fleet.instances.get(id)).any(is_sound)
 }
@@ -209,3 +208,6 @@ fn progress(fleet: &Fleet, key: &OrderKey, note: String) -> Vec<Change> {
     step.note = note;
     vec![Change::Deployment(Box::new(deployment))]
 }
+
+#[cfg(test)]
+mod tests;

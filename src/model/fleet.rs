@@ -1,5 +1,7 @@
 //! The fleet: everything that is known, as one value; the engine owns it, consoles hold copies.
 
+mod status;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -7,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     change::{Change, Numbered},
     container::{Container, ContainerId, ContainerSample, DockerStatus, Image, Volume},
-    deployment::{Aim, Deployment},
+    deployment::Deployment,
     edge::EdgeStatus,
     ids::{AppId, DeploymentId, HostId, InstanceId, ReleaseId, Seq, TaskId},
-    instance::{Health, Instance, InstanceState},
+    instance::{Instance, InstanceState},
     order::HostFacts,
     plan::{Artefact, Blueprint},
     problem::Problem,
@@ -19,6 +21,7 @@ use super::{
     units::{Millis, Timestamp},
     watch::Watch,
 };
+pub use status::AppStatus;
 
 /// Samples kept of one thing: at one each 3 s the last ten minutes.
 pub const HISTORY: usize = 200;
@@ -210,38 +213,6 @@ pub struct Fleet {
     pub container_history: BTreeMap<ContainerId, VecDeque<ContainerSample>>,
 }
 
-/// An app's state in one word; only `Serving` is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AppStatus {
-    /// Wanted, and nothing answers.
-    Down,
-    /// Answers, but something is wrong: an instance fails, or the asked release is not the one that serves.
-    Degraded,
-    /// A deployment is under way.
-    UnderWay,
-    Serving,
-    /// Runs; has no route that could prove it.
-    Running,
-    Stopped,
-    /// Nothing was ever released.
-    Empty,
-}
-
-impl AppStatus {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Degraded => "degraded",
-            Self::UnderWay => "deploying",
-            Self::Serving => "serving",
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Empty => "not deployed",
-        }
-    }
-}
-
 impl Fleet {
     /// Takes in a change and its number.
     pub fn take(&mut self, numbered: Numbered) {
@@ -371,40 +342,6 @@ impl Fleet {
 
     pub fn last_deployment(&self, app: &AppId) -> Option<&Deployment> {
         self.deployments.values().rev().find(|deployment| deployment.app == *app)
-    }
-
-    /// An app's state in one word.
-    pub fn app_status(&self, id: &AppId) -> AppStatus {
-        let Some(app) = self.apps.get(id) else {
-            return AppStatus::Empty;
-        };
-        if self.active_deployment(id).is_some_and(|deployment| deployment.aim != Aim::Stop && deployment.aim != Aim::Remove) {
-            return AppStatus::UnderWay;
-        }
-        if app.desired == Desired::Stopped {
-            return AppStatus::Stopped;
-        }
-        let Some(routed) = app.routed else {
-            return AppStatus::Empty;
-        };
-        let wanted = || self.instances_of(id).filter(|instance| instance.wanted && instance.release == routed);
-        let sound = |instance: &Instance| {
-            instance.state == InstanceState::Running && !matches!(instance.health, Health::Failing | Health::Ejected)
-        };
-        let all_sound = wanted().all(sound);
-        if app.url.is_none() {
-            return match (wanted().any(sound), all_sound) {
-                (true, true) => AppStatus::Running,
-                (true, false) => AppStatus::Degraded,
-                (false, _) => AppStatus::Down,
-            };
-        }
-        match app.serving {
-            None => AppStatus::Down,
-            Some(_) if !all_sound => AppStatus::Degraded,
-            Some(serving) if serving.release != routed => AppStatus::Degraded,
-            Some(_) => AppStatus::Serving,
-        }
     }
 }
 

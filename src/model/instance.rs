@@ -28,6 +28,9 @@ pub struct InstanceSpec {
     /// Local image that a container runs: `sha256:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The name by which somebody asked for that image; absent for one that was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_name: Option<String>,
     /// What a container sees of volumes and folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Mount>,
@@ -73,6 +76,8 @@ pub enum InstanceState {
     Stopped,
     /// The keeper is gone without having been asked to end.
     Lost,
+    /// Its runtime does not answer: it may run or not.
+    Unknown,
 }
 
 impl InstanceState {
@@ -84,12 +89,13 @@ impl InstanceState {
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Lost => "lost",
+            Self::Unknown => "unknown",
         }
     }
 
-    /// Whether a keeper stands behind it.
+    /// Whether a keeper stands behind it, or may: what is not known is not started again.
     pub fn is_alive(self) -> bool {
-        matches!(self, Self::Starting | Self::Running | Self::BackOff | Self::Stopping)
+        matches!(self, Self::Starting | Self::Running | Self::BackOff | Self::Stopping | Self::Unknown)
     }
 }
 

@@ -56,6 +56,7 @@ impl DockerWorld {
             command: command.to_owned(),
             folder: self.world.folder(),
             image: Some(self.image().await),
+            image_name: None,
             volumes: Vec::new(),
             container: None,
             replaces: Vec::new(),

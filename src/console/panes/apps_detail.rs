@@ -90,7 +90,11 @@ fn three_truths(scene: &Scene<'_>, app: &App, columns: usize) -> Vec<Line<'stati
         strip_running = strip_running.muted(if is_static(fleet, &app.id) { "files, by the edge" } else { "nothing" });
     }
     for (release, (up, all)) in &running {
-        let text = if up == all { format!("×{all}") } else { format!("×{up} of {all}") };
+        let text = match fleet.blind(&app.id) {
+            Some(_) if up == &0 => "not known: Docker does not answer".to_owned(),
+            _ if up == all => format!("×{all}"),
+            _ => format!("×{up} of {all}"),
+        };
         strip_running =
             strip_running.text(format!("{release} ")).put(text, if up == all { Role::Muted } else { Role::Warn }).gap(3);
     }

@@ -108,7 +108,7 @@ impl Overview {
                 About::App(app) => Goal::App(app.clone()),
                 About::Deployment(id, _) => Goal::Deployment(*id),
                 About::Host(host) => Goal::Host(host.clone()),
-                About::Engine | About::Edge | About::Task(_) => Goal::Tasks,
+                About::Engine | About::Edge | About::Docker | About::Task(_) => Goal::Tasks,
             },
             Item::Deployment(id, _) => Goal::Deployment(*id),
             Item::Host(host) => Goal::Host(host.clone()),

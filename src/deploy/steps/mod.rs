@@ -134,6 +134,7 @@ pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env)
             .or(artefact.image.as_ref())
             .filter(|_| process.runtime == Runtime::Docker)
             .cloned(),
+        image_name: process.image.clone().or_else(|| whole_image(release, process)),
         volumes: process.volumes.clone(),
         container: process.container.clone(),
         replaces: Vec::new(),
@@ -144,6 +145,14 @@ pub fn spec(release: &Release, process: &ProcessPlan, id: InstanceId, env: &Env)
         memory: process.resources.memory,
         kill_after: process.stop.kill,
     })
+}
+
+/// The image that a release is, where its process names none and builds none.
+fn whole_image(release: &Release, process: &ProcessPlan) -> Option<String> {
+    match &release.source {
+        Source::Image { reference } if process.build.is_none() => Some(reference.clone()),
+        _ => None,
+    }
 }
 
 fn proof(deployment: &Deployment, fleet: &Fleet, process: &str, door: Door) -> Result<Work, Problem> {

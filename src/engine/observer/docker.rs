@@ -6,8 +6,10 @@ use crate::{
     config::clock,
     model::{
         change::Change,
-        container::{DockerStatus, Image, Volume},
+        container::{Container, ContainerState, DockerStatus, Image, Volume},
         fleet::{Event, Fleet, Level},
+        instance::{Instance, InstanceState},
+        manifest::Runtime,
         order::DockerReport,
         sample::Sample,
     },
@@ -16,14 +18,19 @@ use crate::{
 /// The changes that a report makes; what is as it was is dropped by the fleet's owner.
 pub(super) fn digest(fleet: &Fleet, report: DockerReport) -> Vec<Change> {
     match report {
-        DockerReport::Status(status) => self::status(fleet, status),
+        DockerReport::Status(status) => {
+            let unknown = if status.up { Vec::new() } else { unknown(fleet) };
+            self::status(fleet, status).into_iter().chain(unknown).collect()
+        }
         DockerReport::All { containers, images, volumes } => {
+            let known = known_again(fleet, &containers);
             let seen: BTreeSet<_> = containers.iter().map(|container| &container.id).collect();
             let gone = fleet.containers.keys().filter(|id| !seen.contains(id)).cloned().map(Change::ContainerGone);
             let mut changes: Vec<Change> = gone.collect();
             changes.extend(containers.into_iter().map(|container| Change::Container(Box::new(container))));
             changes.extend(self::images(fleet, images));
             changes.extend(self::volumes(fleet, volumes));
+            changes.extend(known);
             changes
         }
         DockerReport::Container(container) => vec![Change::Container(container)],
@@ -49,6 +56,32 @@ fn status(fleet: &Fleet, status: DockerStatus) -> Vec<Change> {
     }
     changes.push(Change::Docker(status));
     changes
+}
+
+/// While Docker is away nobody knows what its containers do. Those that are being started are their orders' to tell of.
+fn unknown(fleet: &Fleet) -> Vec<Change> {
+    let is_gone_dark = |instance: &&Instance| {
+        let may_run = instance.wanted && !matches!(instance.state, InstanceState::Starting | InstanceState::Stopped);
+        instance.runtime == Runtime::Docker && may_run
+    };
+    let dark = fleet.instances.values().filter(is_gone_dark);
+    dark.map(|instance| Change::Instance(Instance { state: InstanceState::Unknown, ..instance.clone() })).collect()
+}
+
+/// Of a Docker that is back: an instance that went on meanwhile is not reported anew.
+fn known_again(fleet: &Fleet, containers: &[Container]) -> Vec<Change> {
+    let of = |instance: &Instance| {
+        let its = containers.iter().find(|container| container.instance.as_ref() == Some(&instance.id));
+        match its.map(|container| container.state) {
+            Some(ContainerState::Running | ContainerState::Paused) => InstanceState::Running,
+            Some(ContainerState::Restarting) => InstanceState::BackOff,
+            Some(ContainerState::Created) => InstanceState::Starting,
+            Some(ContainerState::Removing) => InstanceState::Stopping,
+            Some(ContainerState::Exited | ContainerState::Dead | ContainerState::Unknown) | None => InstanceState::Lost,
+        }
+    };
+    let dark = fleet.instances.values().filter(|instance| instance.state == InstanceState::Unknown);
+    dark.map(|instance| Change::Instance(Instance { state: of(instance), ..instance.clone() })).collect()
 }
 
 fn images(fleet: &Fleet, images: Vec<Image>) -> Vec<Change> {

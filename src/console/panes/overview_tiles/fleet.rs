@@ -72,6 +72,7 @@ pub fn fleet(scene: &Scene<'_>, calm: bool, columns: usize) -> Lines {
             ("◐", of(InstanceState::Starting), "starting", Role::Accent),
             ("◐", of(InstanceState::Stopping), "stopping", Role::Accent),
             ("✖", of(InstanceState::BackOff), "restarting", Role::Danger),
+            ("▲", of(InstanceState::Unknown), "not known", Role::Warn),
         ];
         let memory: u64 = alive.iter().filter_map(|it| fleet.instance_samples.get(&it.id)).map(|sample| sample.memory).sum();
         let text = Bytes(memory).to_string();
