@@ -10,6 +10,9 @@ use crate::model::{
     command::Overrides,
     container_plan::{ImageBuild, ImagePlan, Upkeep},
     dockerfile::{self, Dockerfile},
+    fleet::Fleet,
+    ids::{AppId, InstanceId},
+    instance::Instance,
     manifest::{Manifest, Process, Resources, Runtime, Stop},
     mount::MountFrom,
     plan::{Blueprint, Env, PlanLine, ProcessPlan, Sign},
@@ -194,7 +197,20 @@ pub fn sees_source(process: &ProcessPlan) -> bool {
     process.volumes.iter().any(|mount| matches!(&mount.from, MountFrom::Path(path) if !path.starts_with('/')))
 }
 
-/// Decides what becomes of running instances of the processes that nobody routes to, and says it.
+/// Instances of an app that are what a settled plan of `process` asks for: they stay, and as many fewer are started.
+pub fn kept(fleet: &Fleet, app: &AppId, process: &ProcessPlan) -> Vec<InstanceId> {
+    let pool = fleet.apps.get(app).map_or(&[] as &[InstanceId], |app| app.pool.as_slice());
+    let stays = |instance: &&Instance| {
+        process.upkeep == Upkeep::Keep
+            && instance.process == process.name
+            && instance.wanted
+            && instance.state.is_alive()
+            && pool.contains(&instance.id)
+    };
+    fleet.instances_of(app).filter(stays).map(|instance| instance.id.clone()).take(process.replicas as usize).collect()
+}
+
+/// Decides what becomes of running instances of the processes that nobody routes to; says which are replaced.
 ///
 /// With a volume they are never two at a time: an unchanged one stays, a changed one ends before the new one starts. Of
 /// those without, an unchanged image stays, and everything else is started beside.
@@ -211,7 +227,7 @@ pub fn settle(blueprint: &mut Blueprint, env: &Env, before: Option<(&Blueprint, 
         let (sign, what, why) = match (is_same, has_volume) {
             (true, _) => {
                 process.upkeep = Upkeep::Keep;
-                (Sign::Note, "stays as it is", "nothing of it has changed")
+                continue;
             }
             (false, true) => {
                 process.upkeep = Upkeep::Replace;

@@ -1,17 +1,18 @@
 //! From what was asked and what was found to a plan: every line with its reason.
 
+mod lines;
+
 use std::collections::BTreeMap;
 
 use super::{
     containers::{self, Containers, Way},
     dockerfile::{self, Wanted},
     name, scale,
-    strategies::recreate,
 };
 use crate::model::{
     command::{DeployRequest, Overrides},
     container_plan::{ContainerPlan, ImagePlan, Upkeep},
-    fleet::{App, Fleet},
+    fleet::Fleet,
     ids::{AppId, HostId, ReleaseId},
     log,
     manifest::{Manifest, Process, Runtime},
@@ -101,7 +102,7 @@ pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
     let env = environment(asked.manifest, &asked.request.overrides, asked.containers);
     scale::keep(&mut blueprint, &asked.request.overrides, app, asked.before.map(|(before, _)| before));
     let settled = containers::settle(&mut blueprint, &env, asked.before);
-    let mut lines = lines(asked, &blueprint, app, fleet);
+    let mut lines = lines::of(asked, &blueprint, app, fleet);
     let is_named = asked.request.overrides.name.is_some() || asked.manifest.name.is_some();
     if let Some(written) = name::made_from(asked.app, &asked.request.source).filter(|_| !is_named) {
         let why = format!("{}, made from `{}`; --name gives another", asked.app, log::safe(&written));
@@ -109,7 +110,7 @@ pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
     }
     lines.extend(settled);
     let undo = match from {
-        Some(from) if recreates(asked, &blueprint, fleet) => {
+        Some(from) if lines::recreates(asked, &blueprint, fleet) => {
             format!("pilothouse rollback {} {from}: release {from} starts again in its place", asked.app)
         }
         Some(from) => format!(
@@ -377,131 +378,6 @@ fn refuse_claimed(app: &AppId, blueprint: &Blueprint, fleet: &Fleet) -> Result<(
     Ok(())
 }
 
-/// Whether something must stop before the release can start.
-fn recreates(asked: &Asked<'_>, blueprint: &Blueprint, fleet: &Fleet) -> bool {
-    !recreate::in_the_way(fleet, asked.app, blueprint, &[]).is_empty()
-}
-
-fn lines(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fleet: &Fleet) -> Vec<PlanLine> {
-    let mut lines = Vec::new();
-    let mut line = |sign, what: String, why: String| lines.push(PlanLine { sign, what, why });
-    let recipe = &blueprint.recipe;
-    let proof = recipe.proof.first().map(|proof| format!("{}: {}", proof.file, proof.why)).unwrap_or_default();
-    line(Sign::Add, format!("release {}", asked.release), format!("{} of {}", asked.survey.version(), asked.request.source));
-    for (name, command) in &blueprint.build {
-        let limits = &blueprint.limits;
-        line(
-            Sign::Add,
-            name.clone(),
-            format!("{command}; at most {}, {} memory, {} disk", limits.time, limits.memory, limits.disk),
-        );
-    }
-    let limits = format!("at most {}, {} memory, {} disk", blueprint.limits.time, blueprint.limits.memory, blueprint.limits.disk);
-    match &blueprint.image {
-        Some(ImagePlan::Dockerfile(build)) => {
-            let base = recipe.proof.iter().find_map(|proof| proof.why.strip_prefix("image from "));
-            let base = base.map_or(String::new(), |base| format!(" on {base}"));
-            line(Sign::Add, "image".to_owned(), format!("built by {}{base}; {limits}", build.file));
-        }
-        Some(ImagePlan::Generated { base, .. }) => {
-            let why = format!("built by a written Dockerfile on {base} (--json shows it); {limits}");
-            line(Sign::Add, "image".to_owned(), why);
-        }
-        None => {}
-    }
-    for process in &blueprint.processes {
-        if let Some(build) = &process.build {
-            line(Sign::Add, "image".to_owned(), format!("{}: built by {}; {limits}", process.name, build.file));
-        }
-    }
-    let is_built = blueprint.image.is_some() || blueprint.processes.iter().any(|process| process.build.is_some());
-    if is_built && !proof.is_empty() {
-        line(Sign::Note, recipe.language.clone(), proof);
-    } else if blueprint.build.is_empty() {
-        line(Sign::Note, "no build".to_owned(), if proof.is_empty() { "nothing asks for one".to_owned() } else { proof });
-    } else if !proof.is_empty() {
-        line(Sign::Note, recipe.language.clone(), proof);
-    }
-    let host = asked.hosts.first().map(|(host, reason)| format!("{host}: {reason}")).unwrap_or_default();
-    if let Some(output) = &blueprint.output {
-        line(Sign::Add, "static site".to_owned(), format!("{output}, served by the edge"));
-    }
-    for process in &blueprint.processes {
-        let port = process.port.map_or("port by PORT".to_owned(), |port| format!("port {port}"));
-        let port = match (process.port, process.runtime, blueprint.recipe.port) {
-            (None, Runtime::Docker, Some(port)) if process.image.is_none() => format!("port {port} inside"),
-            (Some(port), Runtime::Docker, _) => format!("port {port} inside"),
-            _ => port,
-        };
-        let command = match (&process.image, process.command.as_str()) {
-            (Some(image), "") => format!("image {image}"),
-            (Some(image), command) => format!("image {image}, {command}"),
-            (None, "") => match &recipe.start {
-                Some(start) if process.routed => format!("the image's own command, {start}"),
-                _ => "the image's own command".to_owned(),
-            },
-            (None, command) => command.to_owned(),
-        };
-        let what = if process.runtime == Runtime::Docker { "container" } else { "instance" };
-        let many = if process.replicas == 1 { "" } else { "s" };
-        line(Sign::Add, format!("{} {what}{many}", process.replicas), format!("{}: {command}; {port}; {host}", process.name));
-        if let Some(said) = process.scaled_from {
-            line(
-                Sign::Note,
-                "scaled".to_owned(),
-                format!("{} stays, pilothouse.toml says {said}; --replicas sets it", process.replicas),
-            );
-        }
-        for volume in &process.volumes {
-            line(Sign::Note, "volume".to_owned(), format!("{}: {volume}", process.name));
-        }
-    }
-    for RoutePlan { at, .. } in &blueprint.routes {
-        let address = fleet.edge.url(at).unwrap_or_else(|| format!("http://{at}"));
-        match app.and_then(|app| app.routed) {
-            Some(from) => {
-                line(
-                    Sign::Change,
-                    "route".to_owned(),
-                    format!("{address}  release {from} → {}, once it is proved", asked.release),
-                );
-            }
-            None => line(Sign::Add, "route".to_owned(), format!("{address}, once it is proved")),
-        }
-    }
-    if let Some(from) = app.and_then(|app| app.routed) {
-        let running = app.map_or(0, |app| app.pool.len());
-        let recreates = recreates(asked, blueprint, fleet);
-        let when = if recreates { "drained".to_owned() } else { format!("after {} warm, drained", blueprint.keep.warm) };
-        line(Sign::Remove, format!("{running} of release {from}"), format!("{when} first"));
-        if recreates {
-            let what = blueprint
-                .processes
-                .iter()
-                .find_map(recreate::fixed_port)
-                .map_or("recreate".to_owned(), |port| format!("port {port} is fixed"));
-            line(Sign::Note, what, "the old instance stops before the new one starts; 503 with Retry-After meanwhile".to_owned());
-        }
-    }
-    if !blueprint.secrets.is_empty() {
-        let named = blueprint.secrets.iter().map(|(name, reference)| format!("{name} from {reference}"));
-        line(Sign::Note, "secrets".to_owned(), named.collect::<Vec<_>>().join(", "));
-    }
-    for (what, why) in &asked.containers.notes {
-        line(Sign::Note, what.clone(), why.clone());
-    }
-    let in_docker = blueprint.processes.iter().any(|process| process.runtime == Runtime::Docker);
-    if in_docker && let Some(problem) = fleet.docker.as_ref().filter(|docker| !docker.up).map(|docker| &docker.problem) {
-        let why = problem.as_ref().map_or_else(|| "it does not answer".to_owned(), ToString::to_string);
-        line(Sign::Note, "Docker cannot be used".to_owned(), why);
-    }
-    if in_docker && asked.containers.way == Way::Generated && blueprint.output.is_some() {
-        line(Sign::Note, "no container".to_owned(), "the edge serves static files by itself".to_owned());
-    }
-    line(Sign::Note, "dependencies".to_owned(), asked.checks.to_owned());
-    lines
-}
-
 fn command(asked: &Asked<'_>) -> String {
     let mut words = vec!["pilothouse deploy".to_owned()];
     match &asked.request.source {
@@ -552,81 +428,4 @@ fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn made(manifest: &Manifest, recipe: Recipe, overrides: Overrides) -> Result<Plan, Problem> {
-        let app = AppId::parse("shop").unwrap();
-        let request = DeployRequest { source: Source::Folder { path: "/src/shop".into() }, overrides };
-        let survey = Survey { commit: Some("9c1f02e55".to_owned()), dirty: true, ..Survey::default() };
-        let asked = Asked {
-            app: &app,
-            release: ReleaseId(1),
-            request: &request,
-            manifest,
-            recipe: &Ok(recipe),
-            containers: &Containers::default(),
-            bases: &BTreeMap::new(),
-            before: None,
-            survey: &survey,
-            hosts: &[(HostId::local(), "the only host".to_owned())],
-            checks: "not checked",
-        };
-        plan(&asked, &Fleet::default())
-    }
-
-    fn node() -> Recipe {
-        Recipe {
-            language: "node".into(),
-            runtime: "process".into(),
-            install: Some("npm ci".into()),
-            start: Some("node server.js".into()),
-            ..Recipe::default()
-        }
-    }
-
-    #[test]
-    fn flags_win_over_the_manifest_and_the_manifest_over_detection() {
-        let mut manifest = Manifest::default();
-        manifest.build.install = Some("npm install".to_owned());
-        let overrides = Overrides { start: Some("node other.js".into()), replicas: Some(2), ..Overrides::default() };
-        let plan = made(&manifest, node(), overrides).unwrap();
-        assert_eq!(plan.blueprint.build, [("install".to_owned(), "npm install".to_owned())]);
-        assert_eq!(
-            (plan.blueprint.web().unwrap().command.as_str(), plan.blueprint.web().unwrap().replicas),
-            ("node other.js", 2)
-        );
-        assert_eq!(plan.version, "9c1f02e+dirty");
-    }
-
-    #[test]
-    fn an_empty_command_means_none() {
-        let overrides = Overrides { install: Some(String::new()), ..Overrides::default() };
-        assert!(made(&Manifest::default(), node(), overrides).unwrap().blueprint.build.is_empty());
-    }
-
-    #[test]
-    fn a_static_site_has_a_route_and_no_process() {
-        let recipe = Recipe { language: "static".into(), output: Some(".".into()), ..Recipe::default() };
-        let blueprint = made(&Manifest::default(), recipe, Overrides::default()).unwrap().blueprint;
-        assert!(blueprint.processes.is_empty());
-        assert_eq!(blueprint.routes, [RoutePlan { at: Match::host("shop.localhost"), process: "web".to_owned() }]);
-    }
-
-    #[test]
-    fn a_worker_alone_has_no_route() {
-        let mut manifest = Manifest::default();
-        manifest.process.insert("jobs".to_owned(), Process { command: Some("run".into()), ..Process::default() });
-        let blueprint = made(&manifest, node(), Overrides::default()).unwrap().blueprint;
-        assert!(blueprint.routes.is_empty());
-        assert!(blueprint.web().is_none());
-    }
-
-    #[test]
-    fn the_values_of_the_environment_are_in_no_plan() {
-        let env = Env([("TOKEN".to_owned(), "hunter2-hunter2".to_owned())].into());
-        let plan = made(&Manifest::default(), node(), Overrides { env, ..Overrides::default() }).unwrap();
-        assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
-        assert_eq!(plan.blueprint.env, ["TOKEN"]);
-    }
-}
+mod tests;

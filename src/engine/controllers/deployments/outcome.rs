@@ -2,10 +2,12 @@
 
 use crate::{
     config::clock,
-    deploy::strategies::{Deed, HALT, What},
+    deploy::{
+        containers,
+        strategies::{Deed, HALT, What},
+    },
     model::{
         change::Change,
-        container_plan::Upkeep,
         deployment::{Aim, Deployment, Phase, StepState},
         fleet::{App, Desired, Fleet, Level, Release, Serving},
         ids::{DeploymentId, InstanceId},
@@ -62,17 +64,8 @@ pub(super) fn record(fleet: &Fleet, id: DeploymentId, deed: &Deed, resolved: Res
 fn stage(fleet: &Fleet, deployment: &mut Deployment, plan: &Plan, release: &mut Release) {
     deployment.starts.clear();
     deployment.pool.clear();
-    let pool = fleet.apps.get(&release.app).map_or(&[] as &[InstanceId], |app| app.pool.as_slice());
     for process in &plan.blueprint.processes {
-        let stays = |instance: &&Instance| {
-            process.upkeep == Upkeep::Keep
-                && instance.process == process.name
-                && instance.wanted
-                && instance.state.is_alive()
-                && pool.contains(&instance.id)
-        };
-        let kept = fleet.instances_of(&release.app).filter(stays).map(|instance| instance.id.clone());
-        let kept: Vec<InstanceId> = kept.take(process.replicas as usize).collect();
+        let kept = containers::kept(fleet, &release.app, process);
         for _ in kept.len()..process.replicas as usize {
             deployment.starts.push((process.name.clone(), InstanceId::of(&release.app, release.id, release.started)));
             release.started += 1;
