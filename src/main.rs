@@ -37,6 +37,9 @@ fn roles() -> Roles {
         run_console: Arc::new(run_console),
         look_at_journal: Arc::new(|settings| Sqlite::look(&settings.state.journal())),
         exec: Arc::new(|settings, id, argv| Box::pin(exec(settings, id, argv))),
+        container_lines: Arc::new(|settings, id, query, lines| {
+            Box::pin(async move { docker::logs::show(&docker::client::Client::new(&settings), &id, query, &lines).await })
+        }),
     }
 }
 

@@ -380,13 +380,35 @@ fn a_shell_and_foreign_logs_get_the_terminal_and_ours_are_in_the_logs_pane() {
     let shell = handed(&console("calm", (80, 24)).keys("5 / \"db-1\" Enter s"));
     assert!(shell.starts_with("pilothouse container exec "), "{shell}");
     let logs = handed(&console("calm", (80, 24)).keys("5 / \"db-1\" Enter l"));
-    assert!(logs.contains(" logs --follow --tail 200 "), "{logs}");
+    assert!(logs.starts_with("pilothouse container logs --follow --tail 200 "), "without any docker command: {logs}");
     let ours = console("calm", (80, 24)).keys("5 / \"shop-41\" Enter l");
     assert_eq!(ours.state.tab, Tab::Logs);
     let wanted = console("calm", (120, 40)).keys("5 / \"shop-41\" Enter X").screen();
     assert!(wanted.contains("shop wants it and would bring it back"), "{wanted}");
     let refused = console("calm", (80, 24)).keys("5 / \"wozniak\" Enter s").screen();
     assert!(refused.contains("kind_wozniak: it does not run; U starts it"), "{refused}");
+}
+
+#[test]
+fn a_docker_that_is_away_needs_a_person_and_nothing_of_it_is_green() {
+    use pilothouse::model::{
+        instance::{Health, InstanceState},
+        manifest::Runtime,
+    };
+    let mut fleet = worlds::world("calm");
+    let shop = worlds::app("shop");
+    for instance in fleet.instances.values_mut().filter(|instance| instance.app == shop) {
+        (instance.runtime, instance.state, instance.health) = (Runtime::Docker, InstanceState::Unknown, Health::Failing);
+    }
+    fleet.apps.get_mut(&shop).expect("shop").serving = None;
+    fleet.docker = worlds::world("docker-down").docker;
+    let script = |keys: &str| Script::sized(120, 40).fleet(fleet.clone(), worlds::NOW).keys(keys).screen();
+    let overview = script("1");
+    assert!(overview.contains("no Docker engine answers") && overview.contains("install and start Docker"), "{overview}");
+    assert!(overview.contains("nothing of it answers through the edge, and Docker does not say what runs"), "{overview}");
+    let details = script("2 / shop Enter Enter");
+    assert!(details.contains("not known: Docker does not answer") && details.contains("unknown"), "{details}");
+    assert!(details.contains("nothing answers through the edge"), "{details}");
 }
 
 #[test]

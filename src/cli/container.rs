@@ -1,16 +1,19 @@
-//! `container start|stop|restart|remove|exec NAME`: one container of Docker, ours or foreign, by its name alone.
+//! `container start|stop|restart|remove|logs|exec NAME`: one container of Docker, ours or foreign, by its name alone.
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tokio::time::{Instant, sleep};
 
-use super::{Ended, context::Context, deploy::odd};
-use crate::model::{
-    command::{Answer, Command},
-    container::{Container, ContainerAct, ContainerState},
-    fleet::Fleet,
-    problem::Problem,
+use super::{Ended, container_logs::Logs, context::Context, deploy::odd};
+use crate::{
+    config::Settings,
+    model::{
+        command::{Answer, Command},
+        container::{Container, ContainerAct, ContainerState},
+        fleet::Fleet,
+        problem::Problem,
+    },
 };
 
 /// How long a fresh engine may take to look at Docker.
@@ -32,6 +35,8 @@ enum Deed {
     Restart(Named),
     /// End it and remove it; named volumes stay
     Remove(Named),
+    /// The lines that it wrote, oldest first
+    Logs(Logs),
     /// Run a command in it, a shell when none is named; its exit code is this one's
     Exec(Exec),
 }
@@ -58,6 +63,7 @@ impl OneContainer {
             Deed::Stop(named) => (ContainerAct::Stop, named),
             Deed::Restart(named) => (ContainerAct::Restart, named),
             Deed::Remove(named) => (ContainerAct::Remove, named),
+            Deed::Logs(logs) => return logs.run(context).await,
             Deed::Exec(exec) => return exec.run(context).await,
         };
         let fleet = await_docker(context).await?;
@@ -98,14 +104,18 @@ impl Exec {
             return Err(Problem::conflict(format!("{} does not run: it is {}", found.name, found.state.word()))
                 .hint(format!("pilothouse container start {}", found.name)));
         }
-        let mut settings = context.settings.clone();
-        // The engine's Docker, whatever this command's environment says.
-        if let Some(docker) = &fleet.docker {
-            settings.config.docker.host.clone_from(&docker.address);
-        }
-        let code = (context.roles.exec)(settings, found.id.clone(), self.command).await?;
+        let code = (context.roles.exec)(with_docker_of(&fleet, context), found.id.clone(), self.command).await?;
         Ok(Ended::As(u8::try_from(code).unwrap_or(u8::MAX)))
     }
+}
+
+/// Settings with the engine's Docker, whatever this command's environment says.
+pub(super) fn with_docker_of(fleet: &Fleet, context: &Context<'_>) -> Settings {
+    let mut settings = context.settings.clone();
+    if let Some(docker) = &fleet.docker {
+        settings.config.docker.host.clone_from(&docker.address);
+    }
+    settings
 }
 
 /// The fleet, once the engine has looked at Docker.
@@ -126,7 +136,7 @@ pub(super) async fn await_docker(context: &Context<'_>) -> Result<Fleet, Problem
     }
 }
 
-fn find<'a>(fleet: &'a Fleet, name: &str) -> Result<&'a Container, Problem> {
+pub(super) fn find<'a>(fleet: &'a Fleet, name: &str) -> Result<&'a Container, Problem> {
     if let Some(problem) = fleet.docker.as_ref().and_then(|docker| docker.problem.clone()) {
         return Err(problem);
     }

@@ -5,6 +5,7 @@ pub mod apps;
 pub mod cancel;
 pub mod completions;
 pub mod container;
+pub mod container_logs;
 pub mod containers;
 pub mod context;
 pub mod deed;
@@ -78,6 +79,8 @@ pub struct Roles {
     pub look_at_journal: Role,
     /// Runs a command in a container with this process's terminal or pipes, and gives its exit code.
     pub exec: Exec,
+    /// Gives the lines of a container.
+    pub container_lines: container_logs::Lines,
 }
 
 /// An engine in the background as a role; the pipe ends with it, and holds the document `{"problem": …}` when it was refused.
@@ -176,7 +179,7 @@ enum Client {
     Wait(wait::Wait),
     /// Every container of Docker, ours and foreign ones
     Containers(containers::Containers),
-    /// Start, stop, restart or remove one container by its name, or run a command in it
+    /// Start, stop, restart or remove one container by its name, read its log, or run a command in it
     Container(container::OneContainer),
     /// Remove what of Docker's objects is ours and not needed
     Prune(prune::Prune),

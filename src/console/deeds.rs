@@ -145,14 +145,11 @@ fn in_container(state: &mut State, verb: Verb) -> Vec<Effect> {
         go(state, goal);
         return Vec::new();
     }
-    let argv = if verb == Verb::Shell {
-        let words = ["container", "exec", it.id.0.as_str()].map(str::to_owned);
-        [state.program.clone(), words.to_vec()].concat()
-    } else {
-        let address = fleet.docker.as_ref().map(|docker| docker.address.clone()).unwrap_or_default();
-        let words = ["docker", "--host", &address, "logs", "--follow", "--tail", "200", it.id.0.as_str()];
-        words.map(str::to_owned).to_vec()
+    let words = match verb {
+        Verb::Shell => ["container", "exec", it.id.0.as_str()].map(str::to_owned).to_vec(),
+        _ => ["container", "logs", "--follow", "--tail", "200", it.id.0.as_str()].map(str::to_owned).to_vec(),
     };
+    let argv = [state.program.clone(), words].concat();
     let what = match verb {
         Verb::Shell => format!("a shell in {}; exit or ctrl-d comes back to the console", it.name),
         _ => format!("logs of {}; ctrl-c comes back to the console", it.name),

@@ -195,7 +195,7 @@ pub(super) async fn lend(
             _ => Lent::Back("it ended; the terminal is the console's again".to_owned(), Role::Info),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Lent::Back(format!("there is no program `{program}` here: install Docker's command line"), Role::Danger)
+            Lent::Back(format!("there is no program `{program}` here any more"), Role::Danger)
         }
         Err(error) => Lent::Back(format!("cannot run {program}: {error}"), Role::Danger),
     })

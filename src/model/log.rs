@@ -32,6 +32,26 @@ pub struct LogLine {
     pub line: String,
 }
 
+/// One line of a container, whoever started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerLine {
+    /// As Docker keeps it; absent where it tells none.
+    pub time: Option<Timestamp>,
+    pub stream: Stream,
+    /// Without its line end; not safe to show yet.
+    pub line: String,
+}
+
+/// Which lines of a container to give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerQuery {
+    pub since: Option<Timestamp>,
+    /// Only the last so many lines.
+    pub tail: Option<usize>,
+    /// Go on with new lines until it ends.
+    pub follow: bool,
+}
+
 /// Which records to give.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -135,6 +135,14 @@ fn answer(status: StatusCode, content: &'static str, body: Body) -> Response<Bod
     answer
 }
 
+/// What is told of a connection that ended too early; the library's words say no more.
+const CUT_OFF: &str = "it ended the connection in the middle of an answer";
+
+fn cut_off(error: hyper::Error) -> io::Error {
+    tracing::debug!(%error, "a stream was cut off");
+    io::Error::new(io::ErrorKind::ConnectionAborted, CUT_OFF)
+}
+
 /// Lines of an answer that goes on.
 pub type Lines = Pin<Box<dyn tokio::io::AsyncBufRead + Send>>;
 
@@ -187,7 +195,7 @@ impl Client {
             let body = answer.into_body().collect().await.map_err(|error| self.broken(&error))?.to_bytes();
             return Err(serde_json::from_slice::<Problem>(&body).unwrap_or_else(|error| self.odd(&error)));
         }
-        let chunks = answer.into_body().into_data_stream().map(|chunk| chunk.map_err(io::Error::other));
+        let chunks = answer.into_body().into_data_stream().map(|chunk| chunk.map_err(cut_off));
         Ok(Box::pin(BufReader::with_capacity(64 << 10, StreamReader::new(chunks))))
     }
 
@@ -209,11 +217,20 @@ impl Client {
     }
 
     fn absent(&self, error: &io::Error) -> Problem {
-        Problem::unavailable(format!("{} does not run: {error}", self.name)).at(self.socket.display().to_string())
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+            io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+            io::ErrorKind::PermissionDenied => "this user may not use its socket".to_owned(),
+            _ => error.to_string(),
+        };
+        Problem::unavailable(format!("{} does not run: {why}", self.name)).at(self.socket.display().to_string())
     }
 
-    fn broken(&self, error: &dyn std::fmt::Display) -> Problem {
-        Problem::unavailable(format!("{} broke off: {error}", self.name)).at(self.socket.display().to_string())
+    fn broken(&self, error: &hyper::Error) -> Problem {
+        tracing::debug!(%error, name = self.name, "broke off");
+        Problem::unavailable(format!("{} broke off: {CUT_OFF}", self.name))
+            .at(self.socket.display().to_string())
+            .hint("try again")
     }
 
     fn odd(&self, error: &dyn std::fmt::Display) -> Problem {

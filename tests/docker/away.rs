@@ -119,3 +119,37 @@ fn killed_while_staging(flags: &[&'static str]) {
     assert_eq!(serves().as_deref(), Some("two"));
     engine.json(&["--yes", "remove", "shop"]);
 }
+
+#[test]
+fn what_a_killed_docker_ran_is_not_said_to_serve() {
+    if !docker::is_there() {
+        return;
+    }
+    let own = Own::start(&[]);
+    own.image("pilothouse-test/away:v1", "echo one >/www/index.html; exec httpd -f -p 80 -h /www");
+    let address = own.address();
+    let engine = Engine::with(&[("DOCKER_HOST", &address)]);
+    engine.live(engine.json(&["deploy", "--image", "pilothouse-test/away:v1", "--name", "shop"]));
+    let url = engine.url("shop");
+    own.run("kill");
+    let answers = || http::get(&url).is_ok_and(|answer| answer.status == 200);
+    until("the engine notices", seconds(20), || engine.snapshot()["docker"]["up"] == false);
+    let status = engine.status("shop");
+    assert_ne!(status["state"], "serving", "nobody knows what runs: {status:#}");
+    assert_eq!(status["instances"][0]["state"], "unknown", "{status:#}");
+    let cause = status["trouble"]["what"].as_str().unwrap_or_default();
+    assert!(cause.starts_with("Docker does not answer: ") && cause.ends_with("whether 1 instance runs is not known"), "{cause}");
+    assert!(!cause.contains("hyper") && !cause.contains("os error"), "{cause}");
+    assert!(status["trouble"]["next"].as_str().is_some_and(|next| next.contains("start Docker")), "{status:#}");
+    if !answers() {
+        let is_told = || engine.status("shop")["serving"].is_null();
+        until("it is not said to serve", seconds(20), is_told);
+        assert_eq!(engine.status("shop")["state"], "down");
+        let text = engine.cli(&["status", "shop"]).stdout;
+        assert!(text.contains("nothing: no instance answers the edge") && text.contains("next: start Docker"), "{text}");
+    }
+    own.run("start");
+    until("it serves again, and is said to", seconds(60), || answers() && engine.status("shop")["state"] == "serving");
+    assert!(engine.status("shop")["trouble"].is_null());
+    engine.json(&["--yes", "remove", "shop"]);
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pilothouse::{
     model::{
-        instance::InstanceState,
+        instance::{InstanceSpec, InstanceState},
         order::Report,
         units::{Bytes, Millis},
     },
@@ -67,9 +67,11 @@ async fn listening_elsewhere_is_named_with_both_ports() {
 #[tokio::test]
 async fn an_image_without_the_program_says_so_and_leaves_nothing() {
     let Some(world) = DockerWorld::new() else { return };
-    let spec = world.spec(0, "gunicorn app:app").await;
+    let image_name = Some("registry.example/team/shop:v7".to_owned());
+    let spec = InstanceSpec { image_name, ..world.spec(0, "gunicorn app:app").await };
     let problem = contract::problem(world.runtime.start(&spec).await);
-    assert_eq!(problem.what, "shop-1-a was not started: its image has no `gunicorn`");
+    assert_eq!(problem.what, "shop-1-a was not started: its image registry.example/team/shop:v7 has no `gunicorn`");
+    assert_eq!(problem.at.as_deref(), Some("process web of shop"));
     let docker = world.runtime.client().docker().await.unwrap();
     let name = format!("shop-1-a-{}", &world.runtime.mark()[..6]);
     assert!(docker.inspect_container(&name, None).await.is_err());

@@ -123,3 +123,40 @@ fn a_key_opens_a_shell_in_a_container_and_its_end_comes_back_to_the_console() {
         is_restored
     });
 }
+
+#[test]
+fn the_log_of_a_foreign_container_needs_no_docker_command() {
+    if !docker::is_there() {
+        return;
+    }
+    let name = format!("talks-{}", std::process::id());
+    let script = r"printf 'one\n\033[2Jtwo\n'; echo three >&2; sleep 2; echo four";
+    ask(&["run", "-d", "--name", &name, BUSYBOX, "sh", "-c", script]);
+    let foreign = Foreign(name);
+    let engine = Engine::start();
+    let state = engine.state().to_str().expect("text");
+    let logs = |more: &[&str]| {
+        let ran = Command::new(binary())
+            .args(["--state", state, "container", "logs", &foreign.0])
+            .args(more)
+            // No program at all is found there.
+            .env("PATH", engine.home())
+            .output()
+            .expect("the binary runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    };
+    // Followed until it ends.
+    let text = logs(&["--follow"]);
+    let ends: Vec<&str> = text.lines().map(|line| line.rsplit(' ').next().unwrap_or_default()).collect();
+    assert_eq!(ends.len(), 4, "{text}");
+    assert!(["one", "two", "three", "four"].iter().all(|word| ends.contains(word)), "{text}");
+    assert!(!text.contains('\u{1b}'), "no escape of it reaches the terminal: {text:?}");
+    let text = logs(&["--tail", "1", "--json"]);
+    let record: serde_json::Value = serde_json::from_str(text.trim()).expect("one record");
+    assert_eq!(
+        (&record["line"], &record["stream"], &record["container"]),
+        (&"four".into(), &"out".into(), &foreign.0.as_str().into())
+    );
+    assert!(record["time"].is_string());
+}

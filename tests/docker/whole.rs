@@ -83,7 +83,8 @@ fn an_image_becomes_a_proved_url_and_the_way_back_is_short() {
         engine.json(&["deploy", "--image", "pilothouse-test/page:v1", "--name", "shop", "--start", "gunicorn app"]),
         "reverted",
     );
-    assert!(broken["cause"].as_str().is_some_and(|cause| cause.contains("has no `gunicorn`")), "{broken:#}");
+    let cause = broken["cause"].as_str().unwrap_or_default();
+    assert!(cause.contains("its image pilothouse-test/page:v1 has no `gunicorn`"), "{broken:#}");
     assert_eq!(shop.text(), "one");
     let held = shop.repository();
     assert!(ask(&["images", "--format", "{{.Repository}}"]).contains(&held));

@@ -1,6 +1,7 @@
 //! The way to the Docker engine: found, spoken to in the newest API that it knows, and its failures in our words.
 
 use std::{
+    io,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -11,7 +12,10 @@ use tokio::sync::Mutex;
 
 use crate::{
     config::Settings,
-    model::problem::{Problem, ProblemKind},
+    model::{
+        log::safe,
+        problem::{Problem, ProblemKind},
+    },
 };
 
 /// Where Docker listens when nobody says otherwise.
@@ -96,18 +100,56 @@ impl Client {
     /// `error` in our words; `deed` completes "cannot".
     pub fn problem(&self, deed: &str, error: Error) -> Problem {
         match error {
-            Error::DockerResponseServerError { status_code, message } => said(deed, status_code, message.trim()),
-            Error::DockerStreamError { error } => said(deed, 500, error.trim()),
+            Error::DockerResponseServerError { status_code, ref message } => said(deed, status_code, message.trim()),
+            Error::DockerStreamError { ref error } => said(deed, 500, error.trim()),
+            Error::DockerContainerWaitError { ref error, .. } => said(deed, 500, error.trim()),
+            Error::RequestTimeoutError => absent(&self.address, "it did not answer in time"),
+            Error::JsonDataError { .. }
+            | Error::JsonSerdeError { .. }
+            | Error::StrParseError { .. }
+            | Error::APIVersionParseError {}
+            | Error::HttpHeaderNotFoundError(_) => {
+                tracing::debug!(deed, error = causes(&error), "an answer that is not Docker's");
+                Problem::app(format!("cannot {deed}: what answers at {} does not speak as Docker does", self.address))
+                    .at(self.address.clone())
+                    .hint("see that docker.host is a Docker engine's address: pilothouse doctor")
+            }
+            Error::SocketNotFoundError(_) => absent(&self.address, "there is no such socket"),
+            Error::UnsupportedURISchemeError { .. }
+            | Error::URLParseError { .. }
+            | Error::InvalidURIError { .. }
+            | Error::InvalidURIPartsError { .. } => Problem::user(format!("`{}` is no address of a Docker engine", self.address))
+                .at("docker.host")
+                .hint("write unix:///path/to/docker.sock or tcp://host:port"),
             other => {
-                let chain = causes(&other);
-                if chain.contains("ermission denied") {
+                let cause = io_cause(&other);
+                if cause == Some(io::ErrorKind::PermissionDenied) {
                     return Problem::conflict(format!("this user may not use Docker at {}", self.address))
                         .at(self.address.clone())
                         .hint("sudo usermod -aG docker $USER, then log in again; or run as root");
                 }
-                absent(&self.address, &chain)
+                tracing::debug!(deed, error = causes(&other), "Docker does not answer");
+                absent(&self.address, why(cause))
             }
         }
+    }
+}
+
+/// The operating system's reason below an error, if it is one.
+fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let below = std::iter::successors(Some(error), |error| error.source());
+    below.filter_map(|error| error.downcast_ref::<io::Error>()).last().map(io::Error::kind)
+}
+
+fn why(cause: Option<io::ErrorKind>) -> &'static str {
+    use io::ErrorKind as Kind;
+    match cause {
+        Some(Kind::NotFound) => "there is no such socket",
+        Some(Kind::ConnectionRefused) => "nobody listens there",
+        Some(Kind::TimedOut | Kind::WouldBlock) => "it did not answer in time",
+        Some(Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable) => "there is no way to that address",
+        // An end in the middle of an answer has no reason of its own.
+        _ => "it ended the connection",
     }
 }
 
@@ -137,7 +179,15 @@ fn said(deed: &str, status: u16, message: &str) -> Problem {
         _ => ProblemKind::App,
     };
     let first = message.lines().next().unwrap_or("it does not say why");
-    Problem::new(kind, format!("cannot {deed}: Docker says: {first}"))
+    let problem = Problem::new(kind, format!("cannot {deed}: Docker says: {}", safe(first)));
+    let next = match problem.kind {
+        _ if message.contains("no space left on device") => "make room on the disk: pilothouse prune; docker system df",
+        ProblemKind::NotFound => "pilothouse containers lists what is there",
+        ProblemKind::Conflict => "see what stands in its way: pilothouse containers",
+        ProblemKind::User => "correct what was asked, then try again",
+        _ => "Docker's own log says more: journalctl -u docker",
+    };
+    problem.hint(next)
 }
 
 /// The error with what lies below it, each once.
@@ -165,6 +215,35 @@ mod tests {
             (problem.kind, problem.what.as_str()),
             (ProblemKind::NotFound, "cannot start shop-1-a: Docker says: no such image")
         );
+    }
+
+    #[tokio::test]
+    async fn a_docker_that_refuses_is_told_without_words_of_libraries() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("tcp://{}", taken.local_addr().unwrap());
+        drop(taken);
+        let client = Client { address: address.clone(), known: Mutex::new(None), was_seen: AtomicBool::new(false) };
+        let problem = client.docker().await.unwrap_err();
+        assert_eq!(problem.what, "Docker does not answer: nobody listens there");
+        assert!(problem.is_transient());
+        assert_eq!(problem.at, Some(address));
+        assert!(problem.next.is_some() && problem.evidence.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_docker_is_told_as_such() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("tcp://{}", listener.local_addr().unwrap());
+        let answering = tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>").await.unwrap();
+        });
+        let client = Client { address: address.clone(), known: Mutex::new(None), was_seen: AtomicBool::new(false) };
+        let problem = client.docker().await.unwrap_err();
+        assert_eq!(problem.what, format!("cannot reach Docker: what answers at {address} does not speak as Docker does"));
+        answering.await.unwrap();
     }
 
     #[test]

@@ -9,7 +9,7 @@ use bollard::{
 use super::{
     DockerRuntime,
     client::{is_not_found, is_unchanged},
-    labels,
+    labels, make,
 };
 use crate::model::{
     container::{ContainerAct, ContainerId, PruneKind, PruneObject},
@@ -42,7 +42,15 @@ impl DockerRuntime {
             Err(error) if is_not_found(&error) => {
                 Err(Problem::not_found(format!("there is no container {id} any more")).hint("pilothouse containers lists them"))
             }
-            done => done.map_err(|error| self.problem(&format!("{} container {id}", act.word()), error)),
+            done => done.map_err(|error| {
+                let problem = self.problem(&format!("{} container {id}", act.word()), error);
+                match make::lacks(&problem.what) {
+                    Some(lacks) => Problem::app(format!("container {id} does not run: its image {lacks}"))
+                        .hint("make it anew with another command or image: docker run …")
+                        .evidence([problem.what]),
+                    None => problem,
+                }
+            }),
         }
     }
 

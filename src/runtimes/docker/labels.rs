@@ -18,6 +18,8 @@ pub const APP: &str = "pilothouse.app";
 pub const RELEASE: &str = "pilothouse.release";
 pub const INSTANCE: &str = "pilothouse.instance";
 pub const PROCESS: &str = "pilothouse.process";
+/// The name by which somebody asked for its image.
+pub const IMAGE: &str = "pilothouse.image";
 /// Digest of what the container was started with.
 pub const SPEC: &str = "pilothouse.spec";
 /// Variables whose values are masked in the log, with commas between.
@@ -58,6 +60,12 @@ pub fn repository(mark: &str, app: &AppId) -> String {
     format!("pilothouse-{}/{app}", &mark[..6])
 }
 
+/// Whether it is the name of an image that one of our engines keeps for a release.
+pub(super) fn is_tag_of_any(reference: &str) -> bool {
+    let mark = reference.strip_prefix("pilothouse-").and_then(|rest| rest.split_once('/')).map(|(mark, _)| mark);
+    mark.is_some_and(|mark| mark.len() == 6 && mark.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Tag of a release's image; of a process that names its own: `7-db`.
 pub fn tag(release: ReleaseId, process: Option<&str>) -> String {
     process.map_or_else(|| release.to_string(), |process| format!("{release}-{process}"))
@@ -82,7 +90,8 @@ pub(super) fn of_instance(mark: &str, instance: &InstanceSpec, spec: &str) -> Ha
         (SPEC, spec.to_owned()),
         (SECRETS, instance.secrets.0.keys().map(String::as_str).collect::<Vec<_>>().join(",")),
     ];
-    labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let image = instance.image_name.clone().map(|name| (IMAGE, name));
+    labels.into_iter().chain(image).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 #[cfg(test)]

@@ -8,15 +8,23 @@ use std::{
 
 use bollard::{Docker, container::LogOutput, query_parameters::LogsOptions};
 use futures_util::StreamExt;
+use tokio::sync::mpsc::Sender;
 
-use super::{labels, seen::micros};
+use super::{
+    client::{Client, is_not_found},
+    labels,
+    seen::micros,
+};
 use crate::{
     config::Settings,
     keep::log::Log,
     model::{
+        container::ContainerId,
         ids::InstanceId,
-        log::{Stream, read_record, safe},
+        log::{ContainerLine, ContainerQuery, Stream, read_record, safe},
         mask::Masker,
+        problem::Problem,
+        units::Timestamp,
     },
 };
 
@@ -101,6 +109,51 @@ pub(super) async fn last(docker: &Docker, container: &str, lines: usize) -> Vec<
     let written: Vec<_> = docker.logs(container, Some(options)).collect().await;
     let texts = written.iter().flatten().map(|output| String::from_utf8_lossy(output.as_ref()));
     texts.map(|text| safe(&masker.mask(text.trim_end_matches(['\n', '\r'])))).collect()
+}
+
+/// Gives what any container has written, oldest first, line by line; with `follow` until it ends. Ends, too, once nobody reads
+/// `lines`. What is secret in it is masked.
+pub async fn show(
+    client: &Client,
+    id: &ContainerId,
+    query: ContainerQuery,
+    lines: &Sender<ContainerLine>,
+) -> Result<(), Problem> {
+    let docker = client.docker().await?;
+    let refused = |error| match error {
+        error if is_not_found(&error) => {
+            Problem::not_found(format!("there is no container {id} any more")).hint("pilothouse containers lists them")
+        }
+        error => client.problem(&format!("read the log of container {id}"), error),
+    };
+    let masker = masker(&docker, &id.0).await.map_err(refused)?;
+    let options = LogsOptions {
+        follow: query.follow,
+        stdout: true,
+        stderr: true,
+        since: query.since.map_or(0, |since| i32::try_from(since.0 / 1000).unwrap_or(i32::MAX)),
+        timestamps: true,
+        tail: query.tail.map_or_else(|| "all".to_owned(), |tail| tail.to_string()),
+        ..LogsOptions::default()
+    };
+    let mut written = std::pin::pin!(docker.logs(&id.0, Some(options)));
+    while let Some(output) = written.next().await {
+        let output = output.map_err(refused)?;
+        let (time, stream, line) = match parted(&output) {
+            Some((micros, stream, line)) => (Some(Timestamp(micros / 1000)), stream, line),
+            None => (None, Stream::Out, output.as_ref()),
+        };
+        // Docker counts whole seconds.
+        if query.since.zip(time).is_some_and(|(since, time)| time < since) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(line);
+        let line = masker.mask(text.trim_end_matches(['\n', '\r'])).into_owned();
+        if lines.send(ContainerLine { time, stream, line }).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Time, stream and text of what Docker gives as one line.

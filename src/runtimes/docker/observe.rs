@@ -13,7 +13,7 @@ use bollard::{
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout};
 
-use super::{DockerRuntime, client::Client, labels, seen};
+use super::{DockerRuntime, client::Client, image_names, labels, seen};
 use crate::{
     config::clock,
     model::{
@@ -146,11 +146,15 @@ impl Observer {
         let (listed, images) = (containers.map_err(of)?, images.map_err(of)?);
         let volumes = volumes.map_err(of)?.volumes.unwrap_or_default();
         let (used_images, used_volumes) = used(&listed);
-        let names = names(&images);
-        let containers = listed.into_iter().map(|summary| self.container(summary)).map(|mut container| {
+        let names = image_names::all(&images);
+        let containers = listed.into_iter().map(|summary| {
+            let asked = summary.labels.as_ref().and_then(|labels| labels.get(labels::IMAGE)).cloned();
+            let mut container = self.container(summary);
             // One that was made by its image's id is named as people know it.
-            if let Some(name) = names.get(&container.image_id).filter(|_| container.image.starts_with("sha256:")) {
-                container.image.clone_from(name);
+            if container.image.starts_with("sha256:")
+                && let Some(name) = image_names::meant(&self.mark, &container, asked, &names)
+            {
+                container.image = name;
             }
             container
         });
@@ -304,17 +308,6 @@ fn used(containers: &[ContainerSummary]) -> (HashMap<String, u32>, HashMap<Strin
         }
     }
     (images, volumes)
-}
-
-/// The name of each image that has one: rather somebody's than ours.
-fn names(images: &[ImageSummary]) -> HashMap<String, String> {
-    let name = |image: &ImageSummary| {
-        let is_named = |tag: &&String| !tag.contains("<none>");
-        let theirs = image.repo_tags.iter().find(|tag| is_named(tag) && !tag.starts_with("pilothouse-"));
-        let any = theirs.or_else(|| image.repo_tags.iter().find(is_named))?;
-        Some((image.id.clone(), any.clone()))
-    };
-    images.iter().filter_map(name).collect()
 }
 
 /// One line per port, however many addresses Docker names it with.
