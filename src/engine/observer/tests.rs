@@ -37,7 +37,9 @@ fn world() -> (Fleet, AppId, InstanceId) {
 }
 
 fn take(fleet: &mut Fleet, changes: Vec<Change>) {
-    changes.into_iter().for_each(|change| fleet.apply(change));
+    for change in changes {
+        fleet.apply(change);
+    }
 }
 
 fn counted(fleet: &mut Fleet, health: Health) {

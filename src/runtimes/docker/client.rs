@@ -234,16 +234,16 @@ mod tests {
     async fn what_is_not_docker_is_told_as_such() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("tcp://{}", listener.local_addr().unwrap());
-        let answering = tokio::spawn(async move {
+        let answering = async move {
             use tokio::io::{AsyncReadExt, AsyncWriteExt};
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1024]).await;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>").await.unwrap();
-        });
+        };
         let client = Client { address: address.clone(), known: Mutex::new(None), was_seen: AtomicBool::new(false) };
-        let problem = client.docker().await.unwrap_err();
+        let (problem, ()) = tokio::join!(client.docker(), answering);
+        let problem = problem.unwrap_err();
         assert_eq!(problem.what, format!("cannot reach Docker: what answers at {address} does not speak as Docker does"));
-        answering.await.unwrap();
     }
 
     #[test]
