@@ -404,8 +404,8 @@ fn a_docker_that_is_away_needs_a_person_and_nothing_of_it_is_green() {
     fleet.docker = worlds::world("docker-down").docker;
     let script = |keys: &str| Script::sized(120, 40).fleet(fleet.clone(), worlds::NOW).keys(keys).screen();
     let overview = script("1");
-    assert!(overview.contains("no Docker engine answers") && overview.contains("install and start Docker"), "{overview}");
-    assert!(overview.contains("nothing of it answers through the edge, and Docker does not say what runs"), "{overview}");
+    assert!(overview.contains("no Docker engine answers") && overview.contains("try: install and start"), "{overview}");
+    assert!(overview.contains("nothing of it answers through the edge, and Docker does"), "{overview}");
     let details = script("2 / shop Enter Enter");
     assert!(details.contains("not known: Docker does not answer") && details.contains("unknown"), "{details}");
     assert!(details.contains("nothing answers through the edge"), "{details}");

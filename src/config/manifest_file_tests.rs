@@ -90,7 +90,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "[process.a]\ndepends_on = [\"b\"]\n[process.b]\ndepends_on = [\"a\"]",
         &["pilothouse.toml:2 process.a.depends_on", "wait for each other: a → b → a"],
     ),
-    ("[process.web]\ndepends_on = [\"dv\"]\n[process.db]", &["pilothouse.toml:2 process.web.depends_on", "did you mean `db`?"]),
+    ("[process.web]\ndepends_on = [\"dbs\"]\n[process.db]", &["pilothouse.toml:2 process.web.depends_on", "did you mean `db`?"]),
     ("[process.web]\nport = 3000\nreplicas = 2", &["pilothouse.toml:2 process.web.port", "cannot share the fixed port 3000"]),
     ("[build.limits]\ntime = \"12 parsecs\"", &["pilothouse.toml:2 build.limits.time", "`12 parsecs` is not a span", "30s"]),
     ("[build.limits]\ntime = 12", &["pilothouse.toml:2 build.limits.time", "text in quotes", "Default `15m`"]),
