@@ -247,8 +247,10 @@ fn not_a_command(error: &clap::Error, json: bool) -> ExitCode {
     }
     if json {
         let said = error.render().to_string();
-        let what = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Output::new(true, true, true).document(&serde_json::json!({ "problem": Problem::user(what).hint("pilothouse --help") }));
+        let what = said.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        // A value's own reader says how it is written.
+        let (what, next) = what.split_once("; try: ").unwrap_or((what, "pilothouse --help"));
+        Output::new(true, true, true).document(&serde_json::json!({ "problem": Problem::user(what).hint(next) }));
     }
     ExitCode::from(2)
 }

@@ -264,11 +264,11 @@ impl State {
         Vec::new()
     }
 
-    /// Says once that the demo was removed from outside, in place of the question whether to.
+    /// Says once that the demo was removed from outside, in place of cards that could do nothing more.
     pub fn tell_removal(&mut self) {
         if self.mode == Mode::Demo && !self.removed {
             self.removed = true;
-            self.overlays.retain(|overlay| !matches!(overlay, Overlay::Leave(_)));
+            self.overlays.clear();
             self.overlays.push(Overlay::Leave(Leave::Removed));
         }
     }

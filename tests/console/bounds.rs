@@ -66,6 +66,8 @@ fn a_demo_that_was_removed_from_outside_is_told_and_can_be_left_at_once() {
     assert_eq!(stays.clone().keys("q").effects.last(), Some(&Effect::Quit(Left::Quit)), "there is nothing to ask");
     let back = stays.then(Action::Snapshot(Box::new(worlds::world("calm")), Millis(2))).keys("q");
     assert!(back.screen().contains("Keep the demo running?"), "{}", back.screen());
+    let asked = console("calm", (80, 24)).mode(Mode::Demo).keys("2 T").then(gone());
+    assert_eq!(asked.state.overlays.len(), 1, "a card that can do nothing more goes:\n{}", asked.screen());
     let own = console("calm", (80, 24)).then(gone());
     assert!(own.state.overlays.is_empty(), "{}", own.screen());
 }

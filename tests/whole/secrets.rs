@@ -190,7 +190,7 @@ fn what_is_missing_or_too_short_is_refused_with_the_next_step() {
     assert!(short.code == Some(1) && short.text().contains("5 bytes") && short.text().contains("at least 6"), "{short}");
     assert!(!short.text().contains("12345"), "{short}");
     let wrong = engine.cli(&["deploy", app.path(), "--secret", &format!("DB={VALUE}")]);
-    assert!(wrong.code == Some(1) && wrong.text().contains("store:") && !wrong.text().contains(VALUE), "{wrong}");
+    assert!(wrong.code == Some(2) && wrong.text().contains("store:") && !wrong.text().contains(VALUE), "{wrong}");
     set(&engine, "shop-db", VALUE);
     let app = app.command(&format!("connect '{VALUE}'")).write();
     let held = engine.deploy(&app);

@@ -32,7 +32,9 @@ fn what_is_not_there_is_refused_with_the_next_step() {
     refused(&engine.json(&["logs", "shop", "--instance", "shop-1-b"]), "shop-1-a");
     refused(&engine.json(&["cancel", "1"]), "deployment 1 is over");
     refused(&engine.json(&["cancel", "99"]), "pilothouse deployments");
-    refused(&engine.json(&["deploy", app.path(), "--env", "PORT=80"]), "--port");
+    let port = engine.json(&["deploy", app.path(), "--env", "PORT=80"]);
+    assert_eq!(port.code, Some(2), "{port}");
+    assert!(port.document()["problem"]["next"].as_str().is_some_and(|next| next.contains("--port N")), "{port}");
     still_serves(&engine);
 }
 
