@@ -232,8 +232,12 @@ impl Confirm {
                 lines.push(number.gap(3).muted(format!("now {now};  + −  or type a number")).line());
                 if !can_be_had(*wanted) {
                     let bound = format!("▲ a number from 1 to {MOST_REPLICAS}");
-                    let stop = if *wanted == 0 { format!("; pilothouse stop {app} ends them all") } else { String::new() };
-                    lines.push(cut(strip().gap(11).put(bound, Role::Warn).muted(stop).line(), columns));
+                    lines.push(cut(strip().gap(11).put(bound, Role::Warn).line(), columns));
+                    if *wanted == 0 {
+                        let stop = format!("pilothouse stop {app} ends all of them");
+                        let stop = fold(&stop, columns.saturating_sub(13)).into_iter();
+                        lines.extend(stop.map(|text| strip().gap(13).muted(text).line()));
+                    }
                 }
                 lines.push(Line::default());
             }
