@@ -246,3 +246,32 @@ fn texts<'n>(root: &Path, names: impl Iterator<Item = (&'n Path, bool)>) -> BTre
 pub fn size(entries: &[Entry]) -> Bytes {
     Bytes(entries.iter().map(|entry| if let Kind::File { bytes, .. } = entry.kind { bytes } else { 0 }).sum())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_alone_are_what_a_walk_finds() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let file = root.path().join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        for path in ["package.json", "src/a.js", "src/deep/b.js", "node_modules/x/index.js", "env/pyvenv.cfg", "out/c"] {
+            put(path, "{}");
+        }
+        put(".gitignore", "out\n");
+        std::os::unix::fs::symlink("src/a.js", root.path().join("link")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("socket")).unwrap();
+        let cancel = CancellationToken::new();
+        let walked = walk(root.path(), Which::WorkingTree, &[], Limits::default(), &cancel).unwrap();
+        let walked: Vec<Name> = walked.into_iter().map(|entry| (entry.path, entry.kind == Kind::Folder)).collect();
+        assert_eq!(names(root.path(), Limits::default(), &cancel).unwrap(), walked);
+        let few = Limits { files: 2, ..Limits::default() };
+        assert_eq!(names(root.path(), few, &cancel).unwrap_err().kind, crate::model::problem::ProblemKind::Limit);
+        std::os::unix::fs::symlink("/etc/passwd", root.path().join("outside")).unwrap();
+        assert!(names(root.path(), Limits::default(), &cancel).unwrap_err().what.contains("leads outside"));
+    }
+}

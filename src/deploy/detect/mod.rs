@@ -81,7 +81,8 @@ const LANGUAGES: &[Language] = &[
 
 /// How to install, build and start what was surveyed.
 ///
-/// Pure and quick: under 20 ms for the largest survey. `NotFound` when nothing is recognised.
+/// Pure; its time grows with the number of files. From the folder to the recipe a normal repository of 2,000 files is to take less
+/// than 20 ms, which `benches/detection.rs` measures. `NotFound` when nothing is recognised.
 pub fn detect(survey: &Survey) -> Result<Recipe, Problem> {
     let tree = Tree::new(survey);
     let processes = procfile::read(&tree)?;
