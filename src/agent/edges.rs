@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The same of an edge that starts.
 const STEP: Duration = Duration::from_millis(20);
 /// Label of what edges write, in logs.
-const LABEL: &str = "edge";
+pub const LABEL: &str = "edge";
 
 /// Name of the keeper of an edge: `edge`, `edge-2`, …
 fn keeper(slot: Slot) -> String {
@@ -87,11 +87,16 @@ async fn launch(tools: &Tools, slot: Slot, replaces: Option<Slot>) -> Result<(),
 }
 
 /// Held while edges are looked after: one at a time starts one.
-pub type Turn<'a> = MutexGuard<'a, NotReplaced>;
+pub type Turn<'a> = MutexGuard<'a, Tending>;
 
-/// Why the edge could not be replaced, the last time that it was to be.
+/// What is known of the edge beside what it tells itself.
 #[derive(Debug, Default)]
-pub struct NotReplaced(Option<Problem>);
+pub struct Tending {
+    /// Why the edge could not be replaced, the last time that it was to be.
+    not_replaced: Option<Problem>,
+    /// It was ended, and is not to be started again by this engine.
+    has_ended: bool,
+}
 
 pub async fn turn(tools: &Tools) -> Turn<'_> {
     tools.tending.lock().await
@@ -121,6 +126,9 @@ pub async fn awaited(tools: &Tools, progress: impl Fn(String)) -> Result<EdgeSta
 
 /// As `tended`, for who has the turn already. An edge that says that it waits is not waited for.
 pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem> {
+    if turn.has_ended {
+        return Err(Problem::conflict("the edge was ended with everything else").hint("pilothouse engine start"));
+    }
     ensure(tools).await?;
     let deadline = Instant::now() + STARTING;
     loop {
@@ -134,7 +142,7 @@ pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem>
         }
         match tools.edge.status().await {
             Ok(mut status) => {
-                status.troubles.extend(turn.0.clone());
+                status.troubles.extend(turn.not_replaced.clone());
                 return Ok(status);
             }
             Err(problem) if Instant::now() >= deadline => {
@@ -152,7 +160,7 @@ pub async fn replace(tools: &Tools) -> Result<EdgeStatus, Problem> {
     let mut turn = turn(tools).await;
     let old = tend(tools, &turn).await?;
     let replaced = put_in_place(tools, serving(tools)).await;
-    turn.0 = replaced.as_ref().err().cloned();
+    turn.not_replaced = replaced.as_ref().err().cloned();
     replaced?;
     let status = tend(tools, &turn).await?;
     tracing::info!(old = old.pid, new = status.pid, version = status.version, "the edge was replaced");
@@ -209,7 +217,9 @@ async fn give_up(tools: &Tools, slot: Slot, has_ended: bool) -> Result<(), Probl
 
 /// Ends all edges and their keepers.
 pub async fn stop(tools: &Tools) -> Result<(), Problem> {
-    let _turn = turn(tools).await;
+    let mut turn = turn(tools).await;
+    // Nobody may start again what ends: the observer looks after it until the engine is gone.
+    turn.has_ended = true;
     let names: Vec<String> = Slot::all().map(keeper).collect();
     let stops = join_all(names.iter().map(|name| keepers::stop(&tools.settings, name))).await;
     stops.into_iter().try_for_each(|stopped| stopped.map(|_| ()))

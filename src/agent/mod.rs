@@ -36,7 +36,7 @@ pub struct Tools {
     pub docker: DockerRuntime,
     pub edge: EdgeClient,
     /// See `edges::Turn`.
-    pub tending: Arc<tokio::sync::Mutex<edges::NotReplaced>>,
+    pub tending: Arc<tokio::sync::Mutex<edges::Tending>>,
     pub reports: mpsc::Sender<Report>,
     /// Shared by starts at work; a stop waits for those that began before it, so that it ends what they began.
     pub starting: Arc<tokio::sync::RwLock<()>>,

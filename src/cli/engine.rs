@@ -216,11 +216,13 @@ fn show(context: &Context<'_>, document: Document) {
 
 /// Ends the engine and returns once it is gone; false when none ran.
 pub async fn stop(context: &Context<'_>, everything: bool) -> Result<bool, Problem> {
-    let status = match context.client().status().await {
-        Ok(status) => status,
+    let (status, was_running) = match context.client().status().await {
+        Ok(status) => (status, true),
         Err(problem) if problem.is_transient() && !everything => return Ok(false),
+        // Nothing was ever started there.
+        Err(problem) if problem.is_transient() && !context.settings.state.keepers().is_dir() => return Ok(false),
         // What it left behind is ended by an engine: it knows its instances.
-        Err(problem) if problem.is_transient() => context.engine().await?.status().await?,
+        Err(problem) if problem.is_transient() => (context.engine().await?.status().await?, false),
         Err(problem) => return Err(problem),
     };
     match context.send(Command::StopEngine { everything }).await? {
@@ -236,7 +238,7 @@ pub async fn stop(context: &Context<'_>, everything: bool) -> Result<bool, Probl
         }
         sleep(Duration::from_millis(20)).await;
     }
-    Ok(true)
+    Ok(was_running)
 }
 
 /// Whether a process of this id runs; one that has ended and was not waited for does not.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{
-        deployment::Deployment,
+        deployment::{Aim, Deployment, Phase},
         fleet::{AppStatus, Fleet},
         ids::{AppId, DeploymentId, ReleaseId},
         log::LogQuery,
@@ -58,10 +58,17 @@ async fn until_settled(context: &Context<'_>, app: &AppId) -> Result<Ended, Prob
         return Err(absent::app(app, &fleet));
     };
     let (deployment, fleet) = with_progress(context, last.id).await?;
+    if deployment.phase == Phase::Done && matches!(deployment.aim, Aim::Stop | Aim::Remove) {
+        let (deed, next) = match deployment.aim {
+            Aim::Stop => ("stopped", format!("pilothouse start {app}")),
+            _ => ("removed", "deploy it again: pilothouse deploy SOURCE".to_owned()),
+        };
+        return Err(Problem::conflict(format!("{app} is not live: it was {deed}")).hint(next));
+    }
     let report = Report::new(&deployment, &fleet);
     // Live once, and answering now are two things: an app whose instance just died may come back.
     let settled = matches!(fleet.app_status(app), AppStatus::Serving | AppStatus::Running | AppStatus::Degraded);
-    if !deployment.is_over() || report.is_success() && settled || deployment.phase != crate::model::deployment::Phase::Live {
+    if !deployment.is_over() || report.is_success() && settled || deployment.phase != Phase::Live {
         report.show(context.output);
         return Ok(if report.is_success() { Ended::Well } else { Ended::Badly });
     }
@@ -92,7 +99,7 @@ pub async fn with_progress(context: &Context<'_>, id: DeploymentId) -> Result<(D
     let (built, mut builds) = tokio::sync::watch::channel(None);
     let over = follow::until_over(context, id, |deployment, _| {
         progress.take(deployment);
-        if deployment.has_build_log() && deployment.phase == crate::model::deployment::Phase::Building {
+        if deployment.has_build_log() && deployment.phase == Phase::Building {
             built.send_replace(Some((deployment.app.clone(), deployment.release)));
         }
     });

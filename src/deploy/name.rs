@@ -1,10 +1,23 @@
 //! The name of an app that nobody named: made from its source.
 
-use crate::model::{ids::AppId, source::Source};
+use crate::model::{ids::AppId, problem::Problem, source::Source};
+
+/// What the edge's own log is named.
+const EDGE: &str = "edge";
 
 /// Name of an app from its source alone.
 pub fn default_name(source: &Source) -> AppId {
     AppId::suggest(&written(source))
+}
+
+/// Refuses a name that stands for something else already.
+pub fn check(app: &AppId) -> Result<(), Problem> {
+    if app.as_str() != EDGE {
+        return Ok(());
+    }
+    Err(Problem::user("`edge` cannot be an app's name: `pilothouse logs edge` shows the edge itself")
+        .at("name")
+        .hint("give another one: --name edge-app, or `name` in pilothouse.toml"))
 }
 
 /// The name that the source has, where `app` was made from it and is another: a folder `Café` makes the app `cafe`.
@@ -35,6 +48,12 @@ mod tests {
 
     fn git(url: &str) -> Source {
         Source::Git { url: url.to_owned(), reference: None }
+    }
+
+    #[test]
+    fn the_edges_own_name_is_refused() {
+        assert!(check(&AppId::parse("edge").unwrap()).is_err_and(|problem| problem.next.is_some()));
+        assert!(check(&AppId::parse("edge-app").unwrap()).is_ok());
     }
 
     #[test]

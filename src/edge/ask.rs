@@ -19,7 +19,9 @@ use super::{
 /// Who asks, as an app's log shows it.
 pub(super) const AGENT: &str = concat!("pilothouse-edge/", env!("CARGO_PKG_VERSION"));
 /// How much of an answer is read.
-const READ: usize = 256 << 10;
+pub(super) const READ: usize = 256 << 10;
+/// Silence after which an answer that goes on is read no further.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks an instance for a path and gives its status, or what was seen instead: `connection refused`.
 ///
@@ -43,12 +45,17 @@ pub(super) async fn ask(
         let answer_by = worker.edge.clock.now() + within.as_micros() as u64;
         let asked = exchange(connection, &head, &mut Outgoing::Empty, answer_by).await;
         let (answer, mut download) = asked.map_err(|failure| failure.cause)?;
-        // An app that counts its answers as given when they were read has its way, within reason.
+        // To its end: what breaks off is no answer, whatever its status says.
         let mut read = 0;
-        while read < READ
-            && let Some(Ok(data)) = std::future::poll_fn(|cx| download.poll(cx)).await
-        {
-            read += data.len();
+        while read < READ {
+            match tokio::time::timeout(PAUSE, std::future::poll_fn(|cx| download.poll(cx))).await {
+                Ok(Some(Ok(data))) => read += data.len(),
+                Ok(Some(Err(error))) => return Err(format!("it broke off its answer after {read} bytes: {}", spoken(&error))),
+                Ok(None) => break,
+                // One that goes on for ever is an answer, too.
+                Err(_) if read > 0 => break,
+                Err(_) => {}
+            }
         }
         Ok(answer.status.as_u16())
     };

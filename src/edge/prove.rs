@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{
-    ask::{AGENT, ask},
+    ask::{AGENT, PAUSE, READ, ask},
     backend::Backend,
     forward::new_id,
     headers,
@@ -281,8 +281,15 @@ async fn get(edge: &Edge, request: &ProofRequest, id: HeaderValue) -> Result<(),
     let exchange = async move {
         let mut answer = sender.send_request(asked).await.map_err(|error| told(&error))?;
         // To its end, or as far as it says something about the app: an endless answer is an answer too.
-        if let Some(frame) = answer.body_mut().frame().await {
-            frame.map_err(|error| told(&error))?;
+        let mut read = 0;
+        while read < READ {
+            match tokio::time::timeout(PAUSE, answer.body_mut().frame()).await {
+                Ok(Some(Ok(frame))) => read += frame.data_ref().map_or(0, bytes::Bytes::len),
+                Ok(Some(Err(_))) => return Err(told(&format!("the app broke off its answer after {read} bytes"))),
+                Ok(None) => break,
+                Err(_) if read > 0 => break,
+                Err(_) => {}
+            }
         }
         Ok(())
     };

@@ -39,6 +39,35 @@ fn a_setting_that_a_running_engine_does_not_follow_is_refused_with_the_way() {
 }
 
 #[test]
+fn nothing_is_started_to_end_everything_where_nothing_was() {
+    let engine = Engine::absent();
+    let ran = engine.json(&["engine", "stop", "--everything"]);
+    assert_eq!((ran.code, ran.document()["outcome"].as_str()), (Some(0), Some("was not running")), "{ran}");
+    assert!(!engine.state().join("journal.db").exists() && engine.processes().is_empty());
+}
+
+#[test]
+fn an_edge_that_was_ended_is_not_started_again() {
+    let engine = Engine::absent();
+    for _ in 0..3 {
+        assert_eq!(engine.cli(&["engine", "start"]).code, Some(0));
+        assert_eq!(engine.cli(&["engine", "stop", "--everything"]).code, Some(0));
+        let again = engine.json(&["engine", "stop", "--everything"]);
+        assert_eq!(again.document()["outcome"], "was not running", "{again}");
+        assert!(engine.processes().is_empty(), "{:?}", engine.processes());
+    }
+}
+
+#[test]
+fn the_edges_own_name_is_no_apps() {
+    let engine = Engine::absent();
+    let app = App::sample(engine.home(), "edge");
+    let refused = engine.cli(&["deploy", app.path()]);
+    assert!(refused.code == Some(1) && refused.text().contains("--name edge-app"), "{refused}");
+    assert!(engine.json(&["apps"]).document().as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
 fn a_value_of_the_wrong_form_is_a_usage_error_with_an_example() {
     let engine = Engine::absent();
     for (arguments, example) in [

@@ -166,6 +166,24 @@ fn a_procfile_says_how_python_starts() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_proves_nothing() {
+    if !has("python3", "apt-get install python3", is_installed("python3")) {
+        return;
+    }
+    let engine = Engine::start();
+    let folder = engine.home().join("cut");
+    fs::create_dir_all(&folder).expect("a folder");
+    let app = "import os, socket\nserver = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))\n\
+               while True:\n    peer, _ = server.accept()\n    peer.recv(65536)\n    \
+               peer.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 1000000\\r\\n\\r\\nshort')\n    peer.close()\n";
+    fs::write(folder.join("app.py"), app).expect("a file");
+    fs::write(folder.join("Procfile"), "web: python3 app.py\n").expect("a file");
+    fs::write(folder.join("pilothouse.toml"), "[process.web]\nready = { within = \"3s\" }\n").expect("a file");
+    let document = engine.not_live(engine.json(&["deploy", folder.to_str().expect("text")]), "failed");
+    assert!(document["cause"].as_str().is_some_and(|cause| cause.contains("broke off its answer")), "{document}");
+}
+
+#[test]
 fn a_rollback_returns_to_the_release_before() {
     let engine = Engine::start();
     let app = App::sample(engine.home(), "shop");
@@ -263,6 +281,8 @@ fn a_stopped_app_answers_nothing_until_it_is_started() {
     assert!(http::get(&url).is_ok_and(|answer| answer.status >= 500), "a stopped app is refused by the edge");
     until("no instance runs", seconds(10), || !engine.processes().iter().any(|found| found.command.ends_with("sample")));
     assert!(engine.status("shop")["serving"].is_null());
+    let waited = engine.cli(&["wait", "shop", "--live"]);
+    assert!(waited.code == Some(1) && waited.text().contains("pilothouse start shop"), "{waited}");
     let ran = engine.json(&["start", "shop"]);
     assert_eq!(ran.code, Some(0), "{ran}");
     assert_eq!(engine.version("shop"), "v1");

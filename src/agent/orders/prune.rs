@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    super::edges::LABEL,
     disk::{self, blocking},
     fetch::ended,
 };
@@ -63,7 +64,9 @@ fn keepers_of(settings: &Settings, work: &PruneWork) -> Result<Vec<String>, Prob
     let mut names: Vec<String> = work.instances.iter().map(name_of).collect::<Result<_, _>>()?;
     let Some(app) = &work.app else { return Ok(names) };
     for entry in fs::read_dir(settings.state.keepers()).into_iter().flatten().flatten() {
-        let Some(labels) = labels(&entry.path()).filter(|labels| labels.app == *app) else { continue };
+        // What the edge writes has a label of the same kind, and is nobody's.
+        let is_of_app = |labels: &LogLabels| labels.app == *app && labels.instance != LABEL;
+        let Some(labels) = labels(&entry.path()).filter(is_of_app) else { continue };
         let is_build = labels.instance == "build" && work.releases.contains(&labels.release);
         let name = entry.file_name().to_string_lossy().into_owned();
         if (work.whole_app || is_build) && !names.contains(&name) {

@@ -161,6 +161,7 @@ impl Commands {
         deploy::plan::check_request(&wanted.overrides, &self.hub.secrets().known().masker())?;
         let survey = self.survey(&wanted.source).await?;
         let app = Self::name(&wanted, &survey)?;
+        deploy::name::check(&app)?;
         let of = app.clone();
         let release = self.hub.look(move |fleet| fleet.apps.get(&of).map_or(ReleaseId(1), |app| app.next_release)).await;
         let made = make_plan(&self.hub, self.placer.as_ref(), &self.bases, &app, release, &wanted, &survey).await?;
@@ -177,6 +178,7 @@ impl Commands {
             (None, Source::Image { .. }) => deploy::name::default_name(&wanted.source),
             (None, _) => Self::name(&wanted, &self.survey(&wanted.source).await?)?,
         };
+        deploy::name::check(&app)?;
         wanted.overrides.name = Some(app.clone());
         self.hub.blobs().put_env(request_blob(&who.key), &wanted.overrides.env).await?;
         if let (Some(_), Source::Git { url, .. }) = (&wanted.overrides.watch, &wanted.source) {
