@@ -149,7 +149,7 @@ enum Word {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "one a process; clap takes no boxes here")]
 enum Client {
-    /// Bring a folder or git repository to a proved URL
+    /// Bring a folder, git repository or image to a proved URL
     Deploy(deploy::Deploy),
     /// All apps: asked, running, serving
     Apps(apps::Apps),

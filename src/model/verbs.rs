@@ -144,7 +144,7 @@ pub const TABLE: &[Row] = &[
         Some(1),
         "go into what is selected",
     ),
-    row(Verb::Deploy, "deploy", &["n"], ALL, Some(6), "deploy a folder or a git repository: source, plan, then go"),
+    row(Verb::Deploy, "deploy", &["n"], ALL, Some(6), "deploy a folder, a git repository or an image: source, plan, then go"),
     row(Verb::AppLogs, "logs", &["l"], WITH_LOGS, Some(2), "follow the logs of the selected app or container"),
     row(Verb::Why, "why", &["w"], WITH_APP, Some(3), "what is wrong with it, the evidence, and what helps"),
     row(Verb::Rollback, "roll back", &["R"], WITH_APP, Some(4), "return to an earlier release, after showing what happens"),

@@ -82,16 +82,10 @@ impl Watch {
         }
     }
 
-    /// Refuses a branch that the manifest wants watched, at `place`, of what has none.
-    pub fn check(source: &Source, place: String) -> Result<(), Problem> {
-        match source {
-            Source::Git { .. } => Ok(()),
-            other => {
-                let problem = has_no_branch(other);
-                let next = problem.next.clone().unwrap_or_default();
-                Err(problem.at(place).hint(format!("{next}; or leave `watch` out")))
-            }
-        }
+    /// Why the branch that a manifest wants watched is not, when a source has none: its author deploys a working tree.
+    pub fn unused(source: &Source) -> Option<String> {
+        let next = |problem: Problem| format!("{}; {}", problem.what, problem.next.unwrap_or_default());
+        (!matches!(source, Source::Git { .. })).then(|| next(has_no_branch(source)))
     }
 
     /// The same place, whatever was seen there.

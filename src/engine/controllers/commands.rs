@@ -26,7 +26,7 @@ use crate::{
         fleet::Fleet,
         ids::{AppId, DeploymentId, HostId, ReleaseId},
         order::{Done, Outcome, Work},
-        plan::{Env, Plan},
+        plan::{Env, Plan, PlanLine, Sign},
         problem::Problem,
         source::{Source, Survey, has_password, without_password},
         watch::Watch,
@@ -70,10 +70,6 @@ pub async fn make_plan(
         Some(text) => manifest_file::read(text, MANIFEST)?,
         None => crate::model::manifest::Manifest::default(),
     };
-    if manifest.watch.is_some() {
-        let text = survey.texts.get(MANIFEST).map_or("", String::as_str);
-        Watch::check(&request.source, manifest_file::place(text, MANIFEST, "watch"))?;
-    }
     let recipe = match &survey.image {
         Some(image) => Ok(deploy::image::recipe(image)),
         None => deploy::detect::detect(survey),
@@ -101,7 +97,11 @@ pub async fn make_plan(
         hosts: &hosts,
         checks: "not checked",
     };
-    let plan = deploy::plan::plan(&asked, &fleet)?;
+    let mut plan = deploy::plan::plan(&asked, &fleet)?;
+    if let (Some(_), Some(why)) = (&manifest.watch, Watch::unused(&request.source)) {
+        let at = manifest_file::place(survey.texts.get(MANIFEST).map_or("", String::as_str), MANIFEST, "watch");
+        plan.lines.push(PlanLine { sign: Sign::Note, what: "watch".to_owned(), why: format!("{at}: {why}") });
+    }
     deploy::plan::check_commands(&plan.blueprint, &secrets)?;
     Ok(Made { plan, env, secrets, watch: manifest.watch })
 }
