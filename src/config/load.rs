@@ -196,6 +196,11 @@ fn set(config: &ConfigFile, key: &str, text: &str, place: &str) -> Result<Config
         );
     }
     table.try_into().map_err(|error: toml::de::Error| {
+        let kind = expected(key).filter(|_| error.message().starts_with("invalid "));
+        if let Some(kind) = kind {
+            let what = format!("`{key}` must be {kind}, not `{}`", text.escape_debug());
+            return Problem::user(what).at(format!("{place} ({key})")).hint("see docs/operations.md");
+        }
         let (what, next) = error.message().split_once("; try: ").unwrap_or((error.message(), "see docs/operations.md"));
         Problem::user(what).at(format!("{place} ({key})")).hint(next)
     })
@@ -203,15 +208,31 @@ fn set(config: &ConfigFile, key: &str, text: &str, place: &str) -> Result<Config
 
 /// Whether a setting is written as text: also sizes and spans are, so that none lacks its unit.
 fn is_text(key: &str) -> bool {
+    schema_of(key).is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "string"))
+}
+
+/// What a number or a switch must be: `a whole number from 0 to 65535`; absent for what is text.
+fn expected(key: &str) -> Option<String> {
+    let schema = schema_of(key)?;
+    let bound = |name: &str| schema.get(name).and_then(serde_json::Value::as_i64);
+    match schema.get("type")?.as_str()? {
+        "integer" => Some(match (bound("minimum").unwrap_or(0), bound("maximum")) {
+            (least, Some(most)) => format!("a whole number from {least} to {most}"),
+            (least, None) => format!("a whole number of at least {least}"),
+        }),
+        "boolean" => Some("true or false".to_owned()),
+        _ => None,
+    }
+}
+
+/// The JSON Schema of one setting.
+fn schema_of(key: &str) -> Option<serde_json::Value> {
     let schema = schemars::schema_for!(ConfigFile).to_value();
     let (section, field) = key.split_once('.').unwrap_or(("", key));
-    let kind = || {
-        let section = schema.pointer(&format!("/properties/{section}/$ref"))?.as_str()?.strip_prefix('#')?;
-        let field = schema.pointer(&format!("{section}/properties/{field}"))?;
-        let named = field.get("$ref").and_then(|name| schema.pointer(name.as_str()?.strip_prefix('#')?));
-        named.unwrap_or(field).get("type")
-    };
-    kind().is_some_and(|kind| kind == "string")
+    let section = schema.pointer(&format!("/properties/{section}/$ref"))?.as_str()?.strip_prefix('#')?;
+    let field = schema.pointer(&format!("{section}/properties/{field}"))?;
+    let named = field.get("$ref").and_then(|name| schema.pointer(name.as_str()?.strip_prefix('#')?));
+    Some(named.unwrap_or(field).clone())
 }
 
 /// `text` as a value of the kind that `default` has; what does not fit stays text, so that the type's own reader judges it.

@@ -107,6 +107,16 @@ fn a_setting_is_written_as_a_person_writes_it_and_reads_as_the_same() {
 }
 
 #[test]
+fn a_setting_that_is_no_number_is_told_what_it_must_be() {
+    for value in ["abc", "-1", "1.5"] {
+        let problem = check_pair(&format!("edge.threads={value}")).unwrap_err();
+        assert!(problem.what.starts_with("`edge.threads` must be a whole number"), "{}", problem.what);
+        assert!(problem.what.ends_with(&format!("not `{value}`")), "{}", problem.what);
+        assert_eq!(problem.at.as_deref(), Some("--set edge.threads (edge.threads)"));
+    }
+}
+
+#[test]
 fn a_named_file_that_is_absent_is_an_error() {
     let flags = Flags { config: Some("/nowhere/config.toml".into()), ..Flags::default() };
     assert_eq!(load_from(&flags, &world(&[])).unwrap_err().at.as_deref(), Some("/nowhere/config.toml"));

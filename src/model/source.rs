@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::container::ImageFacts;
+use super::{container::ImageFacts, problem::Problem};
 
 /// Where the files of a release are taken from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,9 +136,23 @@ pub struct Survey {
     pub truncated: bool,
     /// Contents of the files that detection reads, by path; each at most 256 KiB.
     pub texts: BTreeMap<String, String>,
+    /// Those of `texts` that are not UTF-8.
+    #[serde(default, skip_serializing_if = "NotUtf8::is_empty")]
+    pub not_utf8: Box<NotUtf8>,
     /// What it says of itself, when the source is an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageFacts>,
+}
+
+/// Files that are not UTF-8, by path, each with its first line that is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NotUtf8(pub BTreeMap<String, usize>);
+
+impl NotUtf8 {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Survey {
@@ -261,6 +275,16 @@ impl Survey {
             paths.truncate(wanted.most);
         }
         found.concat()
+    }
+
+    /// Refuses a file that is to be read to the letter and is not UTF-8.
+    pub fn check_utf8(&self, file: &str) -> Result<(), Problem> {
+        match self.not_utf8.0.get(file) {
+            Some(line) => Err(Problem::user("this is not UTF-8 text: it holds a character of another encoding")
+                .at(format!("{file}:{line}"))
+                .hint(format!("save it as UTF-8: iconv -f LATIN1 -t UTF-8 {file} > {file}.new"))),
+            None => Ok(()),
+        }
     }
 
     /// How people name what was fetched: `9c1f02e`, `9c1f02e+dirty`, `1.27@3f1c09d` for an image, or `folder`.

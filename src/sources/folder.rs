@@ -23,12 +23,19 @@ impl Folder {
     }
 
     /// Whether it is a folder that the engine can know.
-    fn check(&self) -> Result<(), Problem> {
+    fn check(&self, visit: &Visit) -> Result<(), Problem> {
         if !self.path.is_absolute() {
             let what = format!("`{}` is a relative path, which the engine cannot know", self.path.display());
             return Err(Problem::user(what).hint("give the whole path"));
         }
-        std::fs::read_dir(&self.path).map(drop).map_err(|error| listing::unreadable(&self.path, &error))
+        std::fs::read_dir(&self.path).map(drop).map_err(|error| listing::unreadable(&self.path, &error))?;
+        let real = self.path.canonicalize().map_err(|error| listing::unreadable(&self.path, &error))?;
+        if visit.without.iter().any(|kept| kept.canonicalize().is_ok_and(|kept| kept == real)) {
+            return Err(Problem::user("this is where Pilothouse keeps its own state: journal, keys and releases")
+                .at(self.path.display().to_string())
+                .hint("give the folder that holds the app"));
+        }
+        Ok(())
     }
 
     /// Walks the folder away from the runtime's threads; ends soon after the visit's cancellation, or `keep` failing.
@@ -81,13 +88,13 @@ struct Version {
 #[async_trait]
 impl Source for Folder {
     async fn survey(&self, visit: &Visit) -> Result<Survey, Problem> {
-        self.check()?;
+        self.check(visit)?;
         let survey = self.list(visit, None).await?;
         Ok(named(survey, self.version(visit).await?))
     }
 
     async fn fetch(&self, into: &Path, visit: &Visit) -> Result<Survey, Problem> {
-        self.check()?;
+        self.check(visit)?;
         (visit.progress)(format!("copying {}", self.path.display()));
         let before = self.version(visit).await?;
         let survey = self.list(visit, Some(into.to_path_buf())).await?;

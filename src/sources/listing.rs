@@ -12,7 +12,11 @@ use ignore::WalkBuilder;
 use tokio_util::sync::CancellationToken;
 
 use super::{Limits, cancelled};
-use crate::model::{Problem, source::Survey, units::Bytes};
+use crate::model::{
+    Problem,
+    source::{NotUtf8, Survey},
+    units::Bytes,
+};
 
 /// One thing in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,13 +227,18 @@ pub fn survey_of<'n>(root: &Path, names: impl Iterator<Item = (&'n Path, bool)> 
     }
     let mut listing: Vec<String> = shown.into_iter().map(|(_, path)| path).collect();
     listing.sort();
-    Survey { listing, truncated, texts: texts(root, names), ..Survey::default() }
+    let (texts, not_utf8) = texts(root, names);
+    Survey { listing, truncated, texts, not_utf8: Box::new(NotUtf8(not_utf8)), ..Survey::default() }
 }
 
-/// The surveyed texts: the head of each file that detection reads, within the bounds of a survey.
-fn texts<'n>(root: &Path, names: impl Iterator<Item = (&'n Path, bool)>) -> BTreeMap<String, String> {
+type Texts = (BTreeMap<String, String>, BTreeMap<String, usize>);
+
+/// The surveyed texts: the head of each file that detection reads, within the bounds of a survey; and those that are not
+/// UTF-8, by line.
+fn texts<'n>(root: &Path, names: impl Iterator<Item = (&'n Path, bool)>) -> Texts {
     let files = names.filter(|(_, is_folder)| !is_folder).filter_map(|(path, _)| path.to_str());
     let mut left = Survey::ALL_TEXTS;
+    let mut not_utf8 = BTreeMap::new();
     let read = |path: &str| {
         let mut head = Vec::new();
         let full = root.join(path);
@@ -237,9 +246,17 @@ fn texts<'n>(root: &Path, names: impl Iterator<Item = (&'n Path, bool)>) -> BTre
         let file = fs::metadata(&full).ok().filter(fs::Metadata::is_file).and_then(|_| fs::File::open(&full).ok())?;
         file.take(left.min(Survey::LONGEST_TEXT) as u64).read_to_end(&mut head).ok()?;
         left -= head.len();
+        not_utf8.extend(odd_line(&head).map(|line| (path.to_owned(), line)));
         Some((path.to_owned(), String::from_utf8_lossy(&head).into_owned()))
     };
-    Survey::wanted(files).into_iter().filter_map(read).collect()
+    let texts = Survey::wanted(files).into_iter().filter_map(read).collect();
+    (texts, not_utf8)
+}
+
+/// The first line, from 1, that is not UTF-8. A character that the end cuts off is none.
+fn odd_line(head: &[u8]) -> Option<usize> {
+    let error = std::str::from_utf8(head).err().filter(|error| error.error_len().is_some())?;
+    Some(head[..error.valid_up_to()].split(|byte| *byte == b'\n').count())
 }
 
 /// Size of all files of `entries`.

@@ -225,6 +225,10 @@ async fn the_state_of_the_engine_is_never_part_of_a_source() {
     let mut place = Place::new();
     place.visit.without = vec![made.path().join("state")];
     assert_eq!(place.fetch(folder(made.path())).await.unwrap().listing, ["a"]);
+    let itself = made.path().join("state");
+    let problem = open(&folder(&itself)).survey(&place.visit).await.unwrap_err();
+    assert!(problem.what.contains("its own state"), "{}", problem.what);
+    assert_eq!(problem.at, Some(itself.display().to_string()));
 }
 
 #[tokio::test]

@@ -62,6 +62,16 @@ pub(super) fn read(text: &str, file: &str) -> Result<Node, Problem> {
         let line = error.location().map_or(1, |location| location.line());
         let message = error.to_string();
         let message = message.lines().next().unwrap_or_default();
+        // The reader names its own counters.
+        let is_aliases = ["alias replay", "alias expansion"].iter().any(|words| message.contains(words));
+        if is_aliases || message.contains("budget") {
+            let (what, next) = if is_aliases {
+                ("its aliases (`*name`) repeat each other beyond what any configuration needs", "write out what they stand for")
+            } else {
+                ("it is larger or deeper than any configuration needs", "split it, or leave out what the app does not need")
+            };
+            return Problem::user(what).at(format!("{file}:{line}")).hint(next);
+        }
         Problem::user(format!("this is not YAML: {}", message.escape_debug()))
             .at(format!("{file}:{line}"))
             .hint("mend the line; `docker compose config` shows how Docker reads it")
@@ -199,6 +209,19 @@ impl<'de> Visitor<'de> for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_unfolds_to_too_much_is_refused_in_plain_words() {
+        let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for (one, other) in ["ab", "bc", "cd", "de", "ef"].iter().map(|pair| pair.split_at(1)) {
+            bomb.push_str(&format!("{other}: &{other} [{}]\n", vec![format!("*{one}"); 10].join(", ")));
+        }
+        let problem = read(&bomb, "compose.yaml").unwrap_err();
+        assert!(problem.what.starts_with("its aliases"), "{}", problem.what);
+        assert!(problem.at.unwrap().starts_with("compose.yaml:"));
+        let deep = read(&"[".repeat(200), "compose.yaml").unwrap_err();
+        assert!(!deep.what.contains("budget") && !deep.what.contains("max_"), "{}", deep.what);
+    }
 
     #[test]
     fn every_key_and_value_knows_its_line() {
