@@ -238,6 +238,14 @@ fn processes(asked: &Asked<'_>, recipe: &Recipe, has_output: bool) -> Result<Vec
     } else if overrides.start.is_some() {
         wanted.entry("web".to_owned()).or_default();
     }
+    // The manifest's reader leaves `web` open, which may be detected.
+    for (name, process) in &wanted {
+        if let Some(unknown) = process.depends_on.iter().find(|other| !wanted.contains_key(*other)) {
+            return Err(Problem::user(format!("process `{name}` waits for `{unknown}`, which there is not"))
+                .at(format!("pilothouse.toml process.{name}.depends_on"))
+                .hint(format!("add [process.{unknown}], or leave it out")));
+        }
+    }
     wanted.into_iter().map(|(name, process)| process_plan(asked, recipe, name, process)).collect()
 }
 
@@ -258,6 +266,13 @@ fn process_plan(asked: &Asked<'_>, recipe: &Recipe, name: String, process: Proce
         return Err(Problem::user(format!("process `{name}` has no command"))
             .at(format!("pilothouse.toml process.{name}.command"))
             .hint("write the command that starts it"));
+    }
+    if let Some(volume) = process.volumes.first().filter(|_| runtime == Runtime::Process) {
+        return Err(Problem::user(format!("process `{name}` is no container: nothing would keep `{volume}`"))
+            .at(format!("pilothouse.toml process.{name}.volumes"))
+            .hint(format!(
+                "write runtime = \"docker\" below [process.{name}], or leave `volumes` out and give a folder by [env]"
+            )));
     }
     let port = if is_web { overrides.port.or(process.port) } else { process.port };
     let replicas = if is_web { overrides.replicas.unwrap_or(process.replicas) } else { process.replicas };

@@ -121,7 +121,8 @@ pub struct Process {
     /// Environment of this process alone; it wins over the app's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Volumes and folders that a container sees: `data:/var/lib/data`, `/srv/conf:/etc/conf:ro`.
+    /// Volumes and folders that a container sees: `data:/var/lib/data`, `/srv/conf:/etc/conf:ro`. Refused on a process that
+    /// is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Mount>,
     /// Processes that are started and ready before this one.

@@ -63,6 +63,10 @@ pub(super) fn of(asked: &Asked<'_>, blueprint: &Blueprint, app: Option<&App>, fl
     let host = asked.hosts.first().map(|(host, reason)| format!("{host}: {reason}")).unwrap_or_default();
     if let Some(output) = &blueprint.output {
         line(Sign::Add, "static site".to_owned(), format!("{output}, served by the edge"));
+        if blueprint.processes.iter().any(|process| process.name == "web") {
+            let why = "it runs and gets no requests: the edge answers them with the static site; leave one of them out";
+            line(Sign::Note, "web".to_owned(), why.to_owned());
+        }
     }
     for process in &blueprint.processes {
         for (sign, what, why) in of_process(asked, blueprint, process, fleet, &host) {

@@ -102,6 +102,33 @@ fn a_container_that_is_kept_is_not_listed_as_a_fresh_one() {
 }
 
 #[test]
+fn a_volume_of_what_is_no_container_is_refused() {
+    let mut manifest = Manifest::default();
+    let volumes = vec!["data:/data".parse().unwrap()];
+    manifest.process.insert("web".to_owned(), Process { volumes, ..Process::default() });
+    let problem = made(&manifest, node(), Overrides::default()).unwrap_err();
+    assert_eq!(problem.at.as_deref(), Some("pilothouse.toml process.web.volumes"));
+    assert!(problem.what.contains("`data:/data`") && problem.next.unwrap().contains("docker"));
+}
+
+#[test]
+fn nobody_waits_for_a_web_that_there_is_not() {
+    let mut manifest = Manifest::default();
+    let waits = Process { command: Some("./work".into()), depends_on: vec!["web".into()], ..Process::default() };
+    manifest.process.insert("worker".to_owned(), waits);
+    let problem = made(&manifest, node(), Overrides::default()).unwrap_err();
+    assert_eq!(problem.at.as_deref(), Some("pilothouse.toml process.worker.depends_on"));
+}
+
+#[test]
+fn a_process_beside_the_files_of_the_edge_is_told_to_get_no_requests() {
+    let overrides = Overrides { output: Some(".".into()), start: Some("node a.js".into()), ..Overrides::default() };
+    let plan = made(&Manifest::default(), node(), overrides).unwrap();
+    assert!(plan.lines.iter().any(|line| line.what == "web" && line.why.contains("gets no requests")), "{:?}", plan.lines);
+    assert!(!plan.blueprint.processes[0].routed);
+}
+
+#[test]
 fn an_empty_command_means_none() {
     let overrides = Overrides { install: Some(String::new()), ..Overrides::default() };
     assert!(made(&Manifest::default(), node(), overrides).unwrap().blueprint.build.is_empty());
