@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     deploy,
-    model::{problem::Problem, recipe::Recipe},
+    model::{problem::Problem, recipe::Recipe, source::Survey},
     sources::folder,
 };
 
@@ -34,7 +34,12 @@ impl Detect {
 
 /// The recipe of the folder at `path`. Reads only; what the manifest says is not part of it.
 pub fn recipe(path: &Path) -> Result<Recipe, Problem> {
-    deploy::detect::detect(&folder::look(path)?).map_err(|problem| match problem.at {
+    of(&folder::look(path)?, path)
+}
+
+/// The recipe of what a look at the folder at `path` found.
+pub fn of(survey: &Survey, path: &Path) -> Result<Recipe, Problem> {
+    deploy::detect::detect(survey).map_err(|problem| match problem.at {
         None => problem.at(path.display().to_string()),
         Some(_) => problem,
     })

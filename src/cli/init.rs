@@ -10,9 +10,13 @@ use clap::Args;
 
 use super::{Ended, context, detect, output::Output};
 use crate::{
-    config::manifest_file,
-    deploy::name,
-    model::{ids::AppId, log, problem::Problem, source::Source},
+    config::manifest_file::{self, RunBy},
+    deploy::{
+        containers::{self, Way},
+        name,
+    },
+    model::{command::Overrides, ids::AppId, log, manifest::Manifest, problem::Problem, source::Source},
+    sources::folder,
 };
 
 #[derive(Debug, Args)]
@@ -56,10 +60,22 @@ fn write(path: &Path, name: &AppId, force: bool) -> Result<PathBuf, Problem> {
     if file.symlink_metadata().is_ok() && !force {
         return Err(Problem::conflict("there is a manifest already").at(place).hint("edit it, or overwrite it with --yes"));
     }
-    let recipe = detect::recipe(path)?;
-    let text = manifest_file::write(name, &recipe);
+    let text = text(path, name)?;
     put(&file, &text).map_err(|error| Problem::unavailable(format!("cannot write it: {error}")).at(place))?;
     Ok(file)
+}
+
+/// The manifest of what the folder at `path` is without one.
+fn text(path: &Path, name: &AppId) -> Result<String, Problem> {
+    let survey = folder::look(path)?;
+    let recipe = detect::of(&survey, path);
+    let (containers, recipe) = containers::choose(&survey, &Manifest::default(), &Overrides::default(), recipe)?;
+    let run_by = match &containers.way {
+        Way::None | Way::Generated => RunBy::Commands,
+        Way::Dockerfile(build) => RunBy::Dockerfile(&build.file),
+        Way::Compose(compose) => RunBy::Compose(&compose.file),
+    };
+    Ok(manifest_file::write(name, &recipe?, run_by))
 }
 
 fn put(file: &Path, text: &str) -> std::io::Result<()> {
@@ -73,7 +89,103 @@ fn put(file: &Path, text: &str) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::{
+        deploy::plan::{Asked, plan},
+        model::{
+            command::DeployRequest,
+            fleet::Fleet,
+            ids::{HostId, ReleaseId},
+            plan::Plan,
+        },
+    };
+
+    /// What `deploy --plan` says of the folder.
+    fn planned(root: &Path) -> Result<Plan, Problem> {
+        let survey = folder::look(root)?;
+        let manifest = match survey.texts.get(manifest_file::FILE_NAME) {
+            Some(text) => manifest_file::read(text, manifest_file::FILE_NAME)?,
+            None => Manifest::default(),
+        };
+        let request = DeployRequest { source: Source::Folder { path: root.to_path_buf() }, overrides: Overrides::default() };
+        let (containers, recipe) =
+            containers::choose(&survey, &manifest, &request.overrides, crate::deploy::detect::detect(&survey))?;
+        let app = AppId::suggest("shop");
+        let asked = Asked {
+            app: &app,
+            release: ReleaseId(1),
+            request: &request,
+            manifest: &manifest,
+            recipe: &recipe,
+            containers: &containers,
+            bases: &BTreeMap::new(),
+            before: None,
+            survey: &survey,
+            hosts: &[(HostId::local(), "the only host".to_owned())],
+            checks: "not checked",
+        };
+        plan(&asked, &Fleet::default())
+    }
+
+    #[test]
+    fn what_init_writes_means_what_was_detected() {
+        let dockerfile =
+            ("Dockerfile", "FROM busybox\nEXPOSE 8000\nCMD [\"httpd\", \"-f\", \"-p\", \"8000\", \"-h\", \"/www\"]\n");
+        let compose = (
+            "compose.yaml",
+            "services:\n  web:\n    image: shop:1\n    command: [sh, -c, \"echo 'a b'; serve\"]\n    ports: ['80:8000']\n    \
+             depends_on: [db]\n    environment: {A: b}\n  db:\n    image: postgres:16\n    command: postgres -c x=1\n    \
+             volumes: ['data:/var/lib/data']\n",
+        );
+        let package = ("package.json", r#"{"name": "shop", "scripts": {"start": "node server.js --name 'a b'"}}"#);
+        let ways: [(&str, &[(&str, &str)]); 8] = [
+            ("process", &[package, ("server.js", "")]),
+            ("static", &[("index.html", "<h1>hello</h1>")]),
+            ("Dockerfile", &[dockerfile]),
+            ("Compose", &[compose]),
+            ("Compose beside a Dockerfile", &[compose, dockerfile]),
+            ("a language beside both", &[package, ("server.js", ""), compose, dockerfile]),
+            ("Procfile", &[("Procfile", "web: ./serve --name 'a b'\nworker: ./work \"$HOME\"\n")]),
+            ("files beside a worker", &[("index.html", ""), ("Procfile", "worker: ./work\n")]),
+        ];
+        for (way, files) in ways {
+            let folder = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                fs::write(folder.path().join(path), text).unwrap();
+            }
+            let before = planned(folder.path()).unwrap();
+            let file = write(folder.path(), &AppId::suggest("shop"), false).unwrap();
+            let after = planned(folder.path()).unwrap();
+            let written = fs::read_to_string(file).unwrap();
+            assert_eq!(after.blueprint, before.blueprint, "{way}:\n{written}");
+            // Which of two files is used needs no word any more once the manifest says it.
+            let lines = |plan: &Plan| {
+                let told = plan.lines.iter().filter(|line| !line.what.ends_with("is not used"));
+                told.map(|line| format!("{} {}  {}", line.sign.symbol(), line.what, line.why)).collect::<Vec<_>>()
+            };
+            assert_eq!(lines(&after), lines(&before), "{way}:\n{written}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_named_with_its_line() {
+        for (file, text) in [
+            ("Procfile", &b"# one\nweb: ./serve --name Caf\xe9\n"[..]),
+            ("compose.yaml", &b"services:\n  # Caf\xe9\n  web:\n    image: a\n"[..]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(file), text).unwrap();
+            let problem = write(folder.path(), &AppId::suggest("shop"), false).unwrap_err();
+            assert!(problem.what.contains("not UTF-8"), "{}", problem.what);
+            assert_eq!(problem.at, Some(format!("{file}:2")));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(manifest_file::FILE_NAME), b"name = \"caf\xe9\"\n").unwrap();
+        let problem = folder::look(folder.path()).unwrap().check_utf8(manifest_file::FILE_NAME).unwrap_err();
+        assert_eq!(problem.at.as_deref(), Some("pilothouse.toml:1"));
+    }
 
     #[test]
     fn a_manifest_is_written_once_and_kept_unless_forced() {

@@ -251,14 +251,40 @@ fn check_host(host: &str) -> Result<(), (String, String)> {
     Err((format!("`{}` is not a host name", host.escape_debug()), next))
 }
 
-/// The manifest of a recipe, for `pilothouse init`: only what was detected, each line with its reason.
-pub fn write(name: &AppId, recipe: &Recipe) -> String {
+/// What says how an app runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunBy<'a> {
+    /// The commands of the recipe.
+    Commands,
+    /// The Dockerfile at this path.
+    Dockerfile(&'a str),
+    /// The Compose file at this path.
+    Compose(&'a str),
+}
+
+/// The manifest of a recipe, for `pilothouse init`: only what was detected, each line with its reason. Deployed by it, an
+/// app is planned as without it.
+pub fn write(name: &AppId, recipe: &Recipe, run_by: RunBy<'_>) -> String {
     let mut text =
         String::from("# How Pilothouse builds, runs and routes this app. Every key is optional: what is absent is detected.\n");
     for proof in &recipe.proof {
         text.push_str(&format!("# {}: {}\n", printable(&proof.file), printable(&proof.why)));
     }
     text.push_str(&format!("\nname = {}\n", quoted(name.as_str())));
+    match run_by {
+        RunBy::Commands => {}
+        RunBy::Dockerfile(file) => {
+            text.push_str("\n# The app runs as a container of the image that it builds, with the image's own command.\n");
+            text.push_str(&format!("[build]\ndockerfile = {}\n", quoted(file)));
+            return text;
+        }
+        RunBy::Compose(file) => {
+            let file = printable(file);
+            text.push_str(&format!("\n# {file} says what runs: images, commands, ports, volumes and who waits for whom.\n"));
+            text.push_str("# It is used as long as no [process.NAME] stands here.\n");
+            return text;
+        }
+    }
     let build = [("install", &recipe.install), ("command", &recipe.build), ("output", &recipe.output)];
     if build.iter().any(|(_, value)| value.is_some()) {
         text.push_str("\n[build]\n");
@@ -268,7 +294,9 @@ pub fn write(name: &AppId, recipe: &Recipe) -> String {
             }
         }
     }
-    let web = recipe.start.iter().map(|start| ("web", start.as_str()));
+    // The edge serves the files: a process `web` would run beside them.
+    let start = recipe.start.as_ref().filter(|_| recipe.output.is_none());
+    let web = start.iter().map(|start| ("web", start.as_str()));
     let more =
         recipe.processes.iter().map(|(name, command)| (name.as_str(), command.as_str())).filter(|(name, _)| *name != "web");
     for (process, command) in web.chain(more) {

@@ -148,7 +148,7 @@ fn what_init_writes_is_read_back() {
         proof: vec![Proof { file: "package.json:3".to_owned(), why: "scripts.build\nnewline".to_owned() }],
         ..Recipe::default()
     };
-    let text = write(&AppId::suggest("shop"), &recipe);
+    let text = write(&AppId::suggest("shop"), &recipe, RunBy::Commands);
     let manifest = read(&text, FILE_NAME).unwrap();
     assert_eq!(manifest.build.install, recipe.install);
     assert_eq!(manifest.build.command, recipe.build);
