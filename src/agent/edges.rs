@@ -1,6 +1,6 @@
 //! Edges of this host: one serves under a keeper of its own; others, which were replaced, finish what they have.
 
-use std::time::Duration;
+use std::{io, path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{
@@ -73,7 +73,7 @@ async fn launch(tools: &Tools, slot: Slot, replaces: Option<Slot>) -> Result<(),
     let settings = &tools.settings;
     EdgeStart { edge: settings.config.edge.clone(), replaces }
         .write(&settings.state, slot)
-        .map_err(|error| Problem::unavailable(format!("cannot write the edge's settings: {error}")))?;
+        .map_err(|error| unwritable(settings.state.root(), &error))?;
     let state = settings.state.root().display().to_string();
     let words = [settings.binary.display().to_string(), "edge".to_owned(), "run".to_owned(), state, slot.to_string()];
     let mut spec = keepers::spec(settings, Program::Argv(words.into()), settings.state.root());
@@ -84,6 +84,16 @@ async fn launch(tools: &Tools, slot: Slot, replaces: Option<Slot>) -> Result<(),
     let name = keeper(slot);
     let labels = LogLabels { app: AppId::suggest(LABEL), release: ReleaseId(0), instance: LABEL.to_owned() };
     keepers::launch(settings, &name, &spec, &labels).await.map(|_| ())
+}
+
+fn unwritable(root: &Path, error: &io::Error) -> Problem {
+    let (what, next) = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ("the disk is full: the edge's settings cannot be written".to_owned(), "free some space")
+        }
+        _ => (format!("cannot write the edge's settings: {error}"), "see to it that the folder can be written"),
+    };
+    Problem::unavailable(what).at(root.display().to_string()).hint(format!("{next}, then: pilothouse edge replace"))
 }
 
 /// Held while edges are looked after: one at a time starts one.

@@ -67,6 +67,7 @@ pub async fn run(settings: Settings, mut door: AgentDoor) {
     let mut work = JoinSet::new();
     work.spawn(watch::host(tools.clone()));
     work.spawn(watch::edge(tools.clone()));
+    work.spawn(watch::left(tools.clone()));
     let running = Running::default();
     loop {
         tokio::select! {

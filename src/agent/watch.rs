@@ -1,8 +1,10 @@
 //! What the agent sees by itself: the host, its instances, the edge.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::{Tools, edges};
+use super::{Tools, edges, orders::build_image::leftovers};
 use crate::{
     config::clock,
     hosts::{local, tools as programs},
@@ -11,6 +13,9 @@ use crate::{
         order::{HostFacts, Report},
     },
 };
+
+/// How often is looked for what builds left in Docker: one system call while there is nothing.
+const LEFT_EVERY: Duration = Duration::from_secs(3);
 
 /// Tells everything that is there once, the host last: then the engine knows that it has heard all. Then what changes.
 pub(super) async fn host(tools: Tools) {
@@ -49,6 +54,16 @@ async fn sample(tools: &Tools) {
     }
 }
 
+/// Clears away what builds left in a Docker that went away, once it is back.
+pub(super) async fn left(tools: Tools) {
+    let mut ticks = interval_at(Instant::now(), LEFT_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !tools.reports.is_closed() {
+        ticks.tick().await;
+        leftovers::clear_all(&tools).await;
+    }
+}
+
 /// Sees to it that an edge of this program with the settings of now runs, and tells how it is.
 pub(super) async fn edge(tools: Tools) {
     let every = tools.settings.config.engine.sample_every.duration();
@@ -70,19 +85,20 @@ pub(super) async fn edge(tools: Tools) {
         if tools.reports.send(Report::Edge(known.clone())).await.is_err() {
             return;
         }
-        if known.up && !is_of_now {
-            // Once: what is wrong is told by its status, until somebody has it replaced.
-            is_of_now = true;
-            if let Err(problem) = edges::replace_when_changed(&tools).await {
-                tracing::error!(%problem, "the edge was to be replaced, since its version or its settings changed");
-            }
-        }
         if known.up
             && let Ok(mut counters) = tools.edge.counters().await
         {
             counters.at = clock::now();
             if tools.reports.send(Report::Counters(counters)).await.is_err() {
                 return;
+            }
+        }
+        // After it has told who serves: another one takes a while.
+        if known.up && !is_of_now {
+            // Once: what is wrong is told by its status, until somebody has it replaced.
+            is_of_now = true;
+            if let Err(problem) = edges::replace_when_changed(&tools).await {
+                tracing::error!(%problem, "the edge was to be replaced, since its version or its settings changed");
             }
         }
     }

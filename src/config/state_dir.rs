@@ -131,6 +131,11 @@ impl StateDir {
         self.root.join("strays").join(lease.to_string())
     }
 
+    /// One file per build of an image that may have left something in Docker.
+    pub fn left_by_builds(&self) -> PathBuf {
+        self.root.join("left")
+    }
+
     pub fn scratch_root(&self) -> PathBuf {
         self.root.join("scratch")
     }

@@ -1,6 +1,6 @@
 //! Docker goes away in the middle of a deployment, and comes back.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 use crate::engine_support::{
     docker::{self, BUSYBOX},
@@ -118,6 +118,41 @@ fn killed_while_staging(flags: &[&'static str]) {
     engine.live(begin("v2").end());
     assert_eq!(serves().as_deref(), Some("two"));
     engine.json(&["--yes", "remove", "shop"]);
+}
+
+#[test]
+fn a_build_whose_docker_was_killed_leaves_nothing_once_it_is_back() {
+    if !docker::is_there() {
+        return;
+    }
+    let own = Own::start(&[]);
+    let address = own.address();
+    let engine = Engine::with(&[("DOCKER_HOST", &address)]);
+    let folder = engine.home().join("apps/slow");
+    fs::create_dir_all(&folder).expect("a folder");
+    let file = format!("FROM {BUSYBOX}\nRUN echo one >/one\nRUN sleep 600\nEXPOSE 80\nCMD [\"true\"]\n");
+    fs::write(folder.join("Dockerfile"), file).expect("a file");
+    let deploying = engine.begin(&["deploy", folder.to_str().expect("text"), "--runtime", "docker", "--name", "slow"]);
+    let listed = |arguments: &[&str]| {
+        let ran = Command::new("docker").args(["-H", &address]).args(arguments).output().expect("the docker command");
+        String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+    };
+    let steps = || listed(&["ps", "-aq"]);
+    let sleeps = || listed(&["ps", "--no-trunc"]).contains("sleep 600").then_some(());
+    until_some("the step runs", seconds(60), sleeps, || engine.engine_output());
+    let remembers = || {
+        let files = fs::read_dir(engine.state().join("left")).into_iter().flatten().flatten();
+        files.filter_map(|file| fs::read_to_string(file.path()).ok()).any(|text| text.contains("containers"))
+    };
+    until("its container is remembered", seconds(10), remembers);
+    own.run("kill");
+    let ended = deploying.end();
+    assert_eq!(ended.code, Some(1), "{ended}");
+    own.run("start");
+    until("no step's container is left", seconds(40), || steps().is_empty());
+    until("nothing is left without a name", seconds(10), || listed(&["images", "-q", "--filter", "dangling=true"]).is_empty());
+    engine.json(&["--yes", "remove", "slow"]);
+    assert!(!listed(&["images"]).contains("/slow"), "{}", listed(&["images"]));
 }
 
 #[test]

@@ -6,9 +6,11 @@ mod builder;
 mod context;
 mod failure;
 mod ignore_file;
-mod leftovers;
+pub mod leftovers;
 mod output;
 mod plain;
+mod remembered;
+mod room;
 mod trace;
 
 use std::{
@@ -24,9 +26,11 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    answer::Made,
     builder::{Asked, Builder},
     context::Context,
     output::Output,
+    remembered::Remembered,
 };
 use super::{
     super::Tools,
@@ -49,10 +53,6 @@ use crate::{
 
 /// How often disk space is looked at while an image is built, and how far it is told.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Space that a build leaves to everybody else.
-const LEFT_FREE: Bytes = Bytes::mib(256);
-/// Memory that must be free for a build to begin.
-const LEAST_MEMORY: Bytes = Bytes::mib(128);
 /// Pieces of a context on their way.
 const PIECES: usize = 8;
 /// Ways to registries, which Docker keeps out of the image's history.
@@ -84,15 +84,6 @@ pub async fn build(
     }
 }
 
-/// Takes away what an app that is gone leaves in Docker beside its releases: names of layers, and its network.
-pub(super) async fn forget(tools: &Tools, app: &crate::model::ids::AppId) {
-    let Ok(docker) = tools.docker.client().docker().await else { return };
-    for name in leftovers::tags(&docker, &labels::repository(tools.docker.mark(), app)).await {
-        leftovers::untag(&docker, &name).await;
-    }
-    tools.docker.remove_networks(&docker, app).await;
-}
-
 struct Build<'a> {
     tools: &'a Tools,
     work: &'a BuildWork,
@@ -101,6 +92,12 @@ struct Build<'a> {
     release: PathBuf,
     source: PathBuf,
     tree: PathBuf,
+}
+
+/// When a build ends at the latest, and the disk that it must not fill.
+struct Bounds<'a> {
+    deadline: Instant,
+    store: Option<&'a Path>,
 }
 
 /// One image of the release.
@@ -146,7 +143,7 @@ impl Build<'_> {
             return Err(Problem::not_found("the source of this release is gone").hint("deploy again"));
         }
         let docker = self.tools.docker.client().docker().await?;
-        let store = self.check_room(&docker).await?;
+        let store = room::check(self.tools, self.work.limits.memory, &docker).await?;
         let output = Output::open(&self.tools.settings, &self.folder()?)?;
         let deadline = Instant::now() + self.work.limits.time.duration();
         let mut images = BTreeMap::new();
@@ -190,29 +187,6 @@ impl Build<'_> {
         Ok(folder)
     }
 
-    /// Whether there is room for a build, and where Docker keeps its layers, when that is on this machine.
-    async fn check_room(&self, docker: &Docker) -> Result<Option<PathBuf>, Problem> {
-        let client = self.tools.docker.client();
-        let facts = docker.info().await.map_err(|error| client.problem("ask Docker what it is", error))?;
-        let store = facts.docker_root_dir.map(PathBuf::from).filter(|path| path.is_dir());
-        let (store_there, memory) = (store.clone(), self.work.limits.memory);
-        blocking(move || {
-            if let Some(store) = &store_there {
-                check_free(store, LEFT_FREE)?;
-            }
-            let needed = Bytes(memory.0.min(LEAST_MEMORY.0));
-            match disk::free_memory() {
-                Some(free) if free < needed => {
-                    Err(Problem::limit(format!("only {free} of memory are free, and a build needs {needed}"))
-                        .hint("stop something, then deploy again"))
-                }
-                _ => Ok(()),
-            }
-        })
-        .await??;
-        Ok(store)
-    }
-
     /// Builds one image and gives its id. Whatever happens, nothing of it runs on.
     async fn image(
         &self,
@@ -246,7 +220,10 @@ impl Build<'_> {
             return Err(build_failure::out_of_disk(self.work.limits.disk));
         }
         let asked = self.asked(wanted, &dockerfile, context.dockerfile().to_owned(), by);
-        let built = self.run_builder(&asked, Arc::new(context), output, deadline, store, &name).await;
+        let repository = labels::repository(self.tools.docker.mark(), &self.work.app);
+        let key = wanted.process.as_deref().unwrap_or("app");
+        let mut left = Remembered::begin(&self.tools.settings.state, self.work.deployment, &self.work.app, &repository, key)?;
+        let built = self.run_builder(&asked, Arc::new(context), output, &mut left, Bounds { deadline, store }, &name).await;
         let made = output.made();
         let said = output.failure();
         let outcome = match (built, said) {
@@ -260,9 +237,13 @@ impl Build<'_> {
             }),
         };
         let outcome = outcome.map_err(|problem| named(problem, &self.work.app));
-        let repository = labels::repository(self.tools.docker.mark(), &self.work.app);
-        let key = wanted.process.as_deref().unwrap_or("app");
-        leftovers::clear(docker, &made, &repository, key, outcome.as_ref().ok().map(String::as_str)).await;
+        // On a full disk it is cleared away all the same, unless Docker goes away just now.
+        let _ = left.note(&made);
+        // With what a run before this one left, that was cut off.
+        let made = Made { containers: [&left.entry().containers[..], &made.containers].concat(), ..made };
+        if leftovers::clear(docker, &made, &repository, key, outcome.as_ref().ok().map(String::as_str)).await {
+            left.done();
+        }
         outcome
     }
 
@@ -295,8 +276,8 @@ impl Build<'_> {
         asked: &Asked,
         context: Arc<Context>,
         output: &Output,
-        deadline: Instant,
-        store: Option<&Path>,
+        left: &mut Remembered,
+        Bounds { deadline, store }: Bounds<'_>,
         name: &str,
     ) -> Result<(), Problem> {
         let (pieces, taken) = mpsc::channel(PIECES);
@@ -323,7 +304,10 @@ impl Build<'_> {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             output.flush();
-            let step = output.made().step;
+            let made = output.made();
+            // Best effort here; the disk is looked at below, and once more when the build is over.
+            let _ = left.note(&made);
+            let step = made.step;
             let step = if step.is_empty() { step } else { format!(" · {step}") };
             (self.progress)(format!("{name}: {}{step}", Millis::from(begun.elapsed())));
             if let (Some(store), Some(before)) = (store, free_before)
@@ -332,8 +316,8 @@ impl Build<'_> {
                 if before.0.saturating_sub(free.0) > self.work.limits.disk.0 {
                     break Err(build_failure::out_of_disk(self.work.limits.disk));
                 }
-                if free.0 < LEFT_FREE.0 / 2 {
-                    break check_free(store, Bytes(LEFT_FREE.0 / 2));
+                if free.0 < room::LEFT_FREE.0 / 2 {
+                    break room::check_free(store, Bytes(room::LEFT_FREE.0 / 2));
                 }
             }
         };
@@ -380,13 +364,4 @@ fn owned((name, value): (&String, &String)) -> (String, String) {
 fn named(mut problem: Problem, app: &crate::model::ids::AppId) -> Problem {
     problem.next = problem.next.map(|next| next.replace("logs APP ", &format!("logs {app} ")));
     problem
-}
-
-fn check_free(path: &Path, needed: Bytes) -> Result<(), Problem> {
-    match disk::free(path) {
-        Some(free) if free < needed => Err(Problem::limit(format!("only {free} are free on the disk, and {needed} are needed"))
-            .at(path.display().to_string())
-            .hint("free some space (docker system df shows what images take), then deploy again")),
-        _ => Ok(()),
-    }
 }

@@ -153,6 +153,6 @@ pub(super) async fn let_go(tools: &Tools, work: &PruneWork) {
         tracing::debug!(%app, %problem, "images are not let go of");
     }
     if work.whole_app {
-        super::build_image::forget(tools, app).await;
+        super::build_image::leftovers::forget(tools, app).await;
     }
 }
