@@ -211,6 +211,9 @@ fn show(context: &Context<'_>, document: Document) {
         output.line(&format!("{}{}", label("port"), moved.what));
         output.line(&format!("{}{}", label(""), moved.next.as_deref().unwrap_or_default()));
     }
+    if document.degraded.is_some() {
+        output.line(&format!("{}degraded: apps serve on, new work is refused", label("journal")));
+    }
     document.edge.troubles.iter().chain(&document.degraded).for_each(|problem| output.explain(problem));
 }
 

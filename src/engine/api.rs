@@ -33,6 +33,9 @@ use crate::{
 /// How often a feed without changes says that it lives.
 const ALIVE: Duration = Duration::from_secs(2);
 
+/// Longest wait of who asks for the fleet for the engine's first look at it.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// What the door needs.
 #[derive(Clone)]
 pub struct Door {
@@ -43,6 +46,8 @@ pub struct Door {
     pub settings: Arc<BTreeMap<String, String>>,
     /// Open feeds: an engine with a console does not end by itself.
     pub feeds: Arc<AtomicUsize>,
+    /// True once instances and edge were looked at.
+    pub looked: watch::Receiver<bool>,
     /// How the engine is to end, once somebody asked.
     pub end: watch::Sender<Option<End>>,
 }
@@ -65,6 +70,7 @@ impl Door {
         let answer = match (&method, path.as_str()) {
             (&Method::GET, "/v1/status") => Ok(http::json(StatusCode::OK, &self.status().await)),
             (&Method::GET, "/v1/snapshot") => {
+                self.first_look().await;
                 let fleet = self.hub.look(|fleet| serde_json::to_vec(fleet).unwrap_or_default()).await;
                 Ok(http::json_bytes(StatusCode::OK, fleet))
             }
@@ -77,6 +83,13 @@ impl Door {
             _ => Err(Problem::not_found(format!("there is no {method} {path}")).hint("docs/api.md lists what there is")),
         };
         answer.unwrap_or_else(|problem| http::problem(&problem))
+    }
+
+    /// Waits until the engine has seen once what runs and serves: before that nothing true can be said of it.
+    async fn first_look(&self) {
+        let mut looked = self.looked.clone();
+        // Past the limit, and without an observer, what is known is what can be told.
+        let _ = tokio::time::timeout(FIRST_LOOK, looked.wait_for(|is| *is)).await;
     }
 
     async fn status(&self) -> Status {

@@ -1,6 +1,6 @@
 //! The fleet's one owner: changes in, numbered changes out.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 
@@ -12,7 +12,7 @@ use crate::{
     config::clock,
     model::{
         change::{Change, Numbered},
-        fleet::{Event, Fleet, Level},
+        fleet::{EngineStatus, Event, Fleet, Level},
         ids::{Generation, Seq},
         instance::Instance,
         problem::Problem,
@@ -24,6 +24,8 @@ use crate::{
 const ASKS: usize = 1024;
 /// Changes that a slow reader of the feed may be behind before it gets a gap.
 const FEED: usize = 4096;
+/// Longest wait for the journal with what need not be in it.
+const TURN: Duration = Duration::from_secs(1);
 
 type Look = Box<dyn FnOnce(&Fleet) + Send>;
 type Revise = Box<dyn FnOnce(&Fleet) -> Vec<Change> + Send>;
@@ -90,7 +92,9 @@ impl Hub {
         let mut journal = self.journal.lock().await;
         let (changes, given) = self.look(decide).await?;
         let changes = self.masked(changes);
-        let seq = journal.append_or_refuse(&Mark::Change, &changes).await?;
+        let stored = journal.append_or_refuse(&Mark::Change, &changes).await;
+        self.degrade(stored.as_ref().err().cloned());
+        let seq = stored?;
         self.apply(&mut journal, seq, changes).await;
         Ok(given)
     }
@@ -119,6 +123,26 @@ impl Hub {
     /// Derives what is observed from the present fleet and takes it in, with nothing between.
     pub async fn revise(&self, derive: impl FnOnce(&Fleet) -> Vec<Change> + Send + 'static) {
         let _ = self.asks.send(Ask::Revise(Box::new(derive))).await;
+    }
+
+    /// As `revise`, for what the next engine should know, too. A journal that takes no record now does not keep it from being
+    /// taken in. Events are only observed.
+    pub async fn remember(&self, derive: impl FnOnce(&Fleet) -> Vec<Change> + Send + 'static) {
+        let Ok(mut journal) = tokio::time::timeout(TURN, self.journal.lock()).await else { return self.revise(derive).await };
+        let derived = self.look(derive).await;
+        let (events, changes): (Vec<_>, Vec<_>) = derived.into_iter().partition(|change| matches!(change, Change::Event(_)));
+        if !changes.is_empty() {
+            let changes = self.masked(changes);
+            match journal.append_or_refuse(&Mark::Change, &changes).await {
+                Ok(seq) => self.apply(&mut journal, seq, changes).await,
+                Err(problem) => {
+                    tracing::warn!(%problem, "the next engine will not know what was observed");
+                    self.degrade(Some(problem));
+                    self.observe(changes).await;
+                }
+            }
+        }
+        self.observe(events).await;
     }
 
     /// Says that something happened.
@@ -175,14 +199,16 @@ impl Hub {
         Generation::of_table(self.lease, fleet.seq).0
     }
 
+    /// Tries whether the journal takes a record, and says so. A commit that waits for its turn does so itself.
+    pub async fn try_journal(&self) {
+        let Ok(mut journal) = self.journal.try_lock() else { return };
+        let tried = journal.append_or_refuse(&Mark::Change, &[]).await;
+        self.degrade(tried.err());
+    }
+
     fn degrade(&self, trouble: Option<Problem>) {
-        let asks = self.asks.clone();
-        let look: Look = Box::new(move |fleet| {
-            let mut engine = fleet.engine.clone();
-            engine.degraded = trouble;
-            let _ = asks.try_send(Ask::Observe(vec![Change::Engine(engine)]));
-        });
-        let _ = self.asks.try_send(Ask::Look(look));
+        let told = move |fleet: &Fleet| vec![Change::Engine(EngineStatus { degraded: trouble, ..fleet.engine.clone() })];
+        let _ = self.asks.try_send(Ask::Revise(Box::new(told)));
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod controllers;
+pub mod degraded;
 pub mod faults;
 pub mod figures;
 pub mod fleet;
@@ -39,6 +40,7 @@ use self::{
     faults::Faults,
     fleet::Hub,
     journal::Journal,
+    observer::looks::Looks,
     supervisor::Supervisor,
     wiring::{NoGate, OnlyHost},
 };
@@ -46,9 +48,8 @@ use crate::{
     config::{Settings, clock, load},
     model::{
         change::Change,
-        fleet::{EngineStatus, Fleet, Level},
+        fleet::{EngineStatus, Level},
         ids::{DeploymentId, InstanceId},
-        instance::{Health, InstanceState},
         order::{Outcome, Report, Work},
         problem::{Problem, ProblemKind},
     },
@@ -82,7 +83,7 @@ pub async fn run(
     let (journal, mut known) =
         Journal::open(Box::new(store), strays::lease_in_force(&settings.state), Faults::from_environment())?;
     strays::put_aside(&settings.state, &known).map_err(|error| unusable(&settings, &error))?;
-    forget_observations(&mut known);
+    let (looks, surveyed, looked) = Looks::begin(&mut known);
     // Plans are made before the edge has said how it is.
     known.edge.domain.clone_from(&settings.config.edge.domain);
     let socket = settings.state.engine_socket();
@@ -128,8 +129,9 @@ pub async fn run(
         bases: bases(&settings),
     };
     watch_branches(&settings, &commands, &supervisor);
+    degraded::watch(&hub, &supervisor, settings.state.root().to_owned());
     let (stray, strays) = mpsc::channel(strays::MOST);
-    let surveyed = observe(&hub, &supervisor, reports, stray);
+    observe(&hub, &supervisor, reports, looks, stray);
     strays::end(hub.clone(), &supervisor, orders.clone(), strays, surveyed.clone());
     let controllers = supervisor.part();
     control(&settings, &hub, &controllers, &orders, &interrupts, &surveyed);
@@ -143,6 +145,7 @@ pub async fn run(
         logs: LogStore::new(settings.state.clone()),
         settings: Arc::new(load::written(&settings.config)),
         feeds: Arc::clone(&feeds),
+        looked,
         end: end.clone(),
     };
     let serving = CancellationToken::new();
@@ -215,41 +218,13 @@ fn is_locked(file: &File) -> bool {
     false
 }
 
-/// What was seen by the engine before is not known any more; what was wanted is.
-fn forget_observations(fleet: &mut Fleet) {
-    for instance in fleet.instances.values_mut() {
-        instance.state = InstanceState::Lost;
-        instance.health = Health::Unknown;
-    }
-    // Whether it still serves is for the edge to say, which went on without us, or did not.
-    for app in fleet.apps.values_mut() {
-        app.serving = None;
-    }
-    fleet.edge.up = false;
-    fleet.edge.troubles.clear();
-    fleet.tasks.clear();
-    fleet.hosts.clear();
-    fleet.docker = None;
-    fleet.containers.clear();
-    fleet.images.clear();
-    fleet.volumes.clear();
-    fleet.container_history.clear();
-}
-
-fn observe(
-    hub: &Hub,
-    supervisor: &Supervisor,
-    reports: mpsc::Receiver<Report>,
-    strays: mpsc::Sender<InstanceId>,
-) -> watch::Receiver<bool> {
-    let (surveyed, is_surveyed) = watch::channel(false);
-    let (reports, surveyed) = (Arc::new(Mutex::new(reports)), Arc::new(surveyed));
+fn observe(hub: &Hub, supervisor: &Supervisor, reports: mpsc::Receiver<Report>, looks: Looks, strays: mpsc::Sender<InstanceId>) {
+    let (reports, looks) = (Arc::new(Mutex::new(reports)), Arc::new(looks));
     let hub = hub.clone();
     supervisor.keep("observer", move || {
-        let (hub, reports, surveyed, strays) = (hub.clone(), Arc::clone(&reports), Arc::clone(&surveyed), strays.clone());
-        async move { observer::observe(hub, &mut *reports.lock().await, &surveyed, &strays).await }
+        let (hub, reports, looks, strays) = (hub.clone(), Arc::clone(&reports), Arc::clone(&looks), strays.clone());
+        async move { observer::observe(hub, &mut *reports.lock().await, &looks, &strays).await }
     });
-    is_surveyed
 }
 
 fn control(

@@ -1,9 +1,13 @@
 //! What agents report, merged into the fleet.
 
 mod docker;
+pub mod looks;
 
-use tokio::sync::{mpsc, watch};
+use std::collections::BTreeMap;
 
+use tokio::sync::mpsc;
+
+use self::looks::Looks;
 use super::{figures::Figures, fleet::Hub};
 use crate::{
     config::clock,
@@ -20,12 +24,12 @@ use crate::{
     },
 };
 
-/// Takes reports until the agent ends. `surveyed` turns true once the agent has told of everything it found; `strays` gets
-/// what runs of it without being known.
+/// Takes reports until the agent ends. `looks` hears when the agent has told of everything it found; `strays` gets what runs
+/// of it without being known.
 pub async fn observe(
     hub: Hub,
     reports: &mut mpsc::Receiver<Report>,
-    surveyed: &watch::Sender<bool>,
+    looks: &Looks,
     strays: &mpsc::Sender<InstanceId>,
 ) -> Result<(), Problem> {
     let mut figures = Figures::default();
@@ -33,13 +37,16 @@ pub async fn observe(
         match report {
             Report::Host(facts) => {
                 hub.observe(vec![Change::Host(host(facts))]).await;
-                surveyed.send_if_modified(|is| !std::mem::replace(is, true));
+                if !looks.is_surveyed() {
+                    hub.revise(looks::lost).await;
+                }
+                looks.survey();
             }
             Report::HostSample(sample) => {
                 hub.observe(vec![Change::Sample(Sample::Host { id: HostId::local(), sample })]).await;
             }
             Report::Instance(report) => {
-                if !*surveyed.borrow() && report.state.is_alive() {
+                if !looks.is_surveyed() && report.state.is_alive() {
                     note_stray(&hub, report.id.clone(), strays).await;
                 }
                 hub.revise(move |fleet| instance(fleet, &report)).await;
@@ -52,11 +59,19 @@ pub async fn observe(
                 .await;
             }
             Report::Docker(report) => hub.revise(move |fleet| docker::digest(fleet, report)).await,
-            Report::Edge(status) => hub.revise(move |fleet| edge(fleet, status)).await,
+            Report::Edge(status) => {
+                let is_down = !status.up;
+                hub.revise(move |fleet| edge(fleet, status)).await;
+                if is_down {
+                    looks.edge();
+                }
+            }
             Report::Counters(counters) => {
                 let samples = figures.digest(counters.clone());
+                let served = looks.served(&counters);
                 hub.revise(move |fleet| healths(fleet, &counters)).await;
-                hub.revise(serving).await;
+                hub.remember(move |fleet| serving(fleet, &served)).await;
+                looks.edge();
                 let changes = samples.into_iter().map(|(id, sample)| Change::Sample(Sample::App { id, sample }));
                 hub.observe(changes.collect()).await;
             }
@@ -81,7 +96,8 @@ fn host(facts: HostFacts) -> Host {
 fn instance(fleet: &Fleet, report: &InstanceReport) -> Vec<Change> {
     let Some(known) = fleet.instances.get(&report.id) else { return Vec::new() };
     // What its start gave is newer than a look from before it.
-    if report.state == InstanceState::Starting && known.pid.is_some() && report.restarts == known.restarts {
+    let is_fresh = known.pid.is_some() && known.state != InstanceState::Unknown;
+    if report.state == InstanceState::Starting && is_fresh && report.restarts == known.restarts {
         return Vec::new();
     }
     let seen = Instance {
@@ -144,8 +160,9 @@ fn healths(fleet: &Fleet, counters: &EdgeCounters) -> Vec<Change> {
     changed.map(|instance| Change::Instance(Instance { health: of(instance), ..instance.clone() })).collect()
 }
 
-/// An app serves while something that the edge has asked and found sound answers for the release that it is routed to.
-fn serving(fleet: &Fleet) -> Vec<Change> {
+/// An app serves while something that the edge has asked and found sound answers for the release that it is routed to; since
+/// when is kept of what `served` before the engine's start.
+fn serving(fleet: &Fleet, served: &BTreeMap<AppId, Serving>) -> Vec<Change> {
     let mut changes = Vec::new();
     for app in fleet.apps.values().filter(|app| app.desired == Desired::Running && app.url.is_some()) {
         // A shift under way settles it by its proof.
@@ -162,8 +179,9 @@ fn serving(fleet: &Fleet) -> Vec<Change> {
                 changes.push(event("down: nothing of it answers", Level::Danger));
             }
             (None, true, Some(release)) => {
-                let since = Serving { release, since: clock::now() };
-                changes.push(Change::App(App { serving: Some(since), ..app.clone() }));
+                let before = served.get(&app.id).filter(|before| before.release == release);
+                let serving = before.copied().unwrap_or_else(|| Serving { release, since: clock::now() });
+                changes.push(Change::App(App { serving: Some(serving), ..app.clone() }));
                 // After a start of the engine it is no news.
                 let before = fleet.events.iter().rev().find(|event| event.subject == app.id.as_str());
                 if before.is_some_and(|event| event.what.starts_with("down")) {

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use crate::support::{
     app::App,
     engine::Engine,
-    wait::{seconds, until},
+    wait::{seconds, until, until_some},
 };
 
 /// A world with release 1 of `shop` serving.
@@ -76,6 +76,23 @@ fn a_command_that_starts_the_engine_tells_at_once_why_it_does_not_run() {
     assert_eq!((looked.code, &looked.document()["ok"]), (Some(1), &false.into()), "{looked}");
     let checks = looked.document()["checks"].as_array().cloned().unwrap_or_default();
     assert!(checks.iter().any(|check| check["name"] == "journal" && check["usable"] == false), "{looked}");
+}
+
+#[test]
+fn an_engine_says_nothing_false_of_what_served_on_without_it() {
+    let mut engine = serving();
+    let served = engine.status("shop");
+    for ends in [Engine::kill_engine, Engine::stop_engine] {
+        ends(&mut engine);
+        engine.spawn_engine();
+        let first = until_some("it tells of its apps", seconds(10), || engine.snapshot().as_object().cloned(), String::new);
+        assert_eq!(first["apps"]["shop"]["serving"]["release"], 1, "{first:#?}");
+        let told = engine.status("shop");
+        for field in ["state", "running", "serving"] {
+            assert_eq!(told[field], served[field], "{field}, since when too: {told:#}");
+        }
+        assert_eq!(told["instances"][0]["state"], "running", "{told:#}");
+    }
 }
 
 /// A copy of `from` with all that is in it.

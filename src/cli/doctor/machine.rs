@@ -9,7 +9,7 @@ use std::{
 use super::{Finding, edge};
 use crate::{
     cli::context::Context,
-    model::{edge::EdgeStatus, units::Bytes},
+    model::{edge::EdgeStatus, problem::Problem, units::Bytes},
 };
 
 /// Less free space than this is worth a word.
@@ -24,7 +24,8 @@ pub(super) async fn look(context: &Context<'_>) -> Vec<Finding> {
     let port = port(engine.as_ref().ok().map(|status| &status.edge));
     let journal = match &engine {
         Err(problem) if problem.is_transient() => Some(journal(context)),
-        _ => None,
+        Err(_) => None,
+        Ok(status) => status.engine.degraded.as_ref().map(degraded),
     };
     let engine = match engine {
         Ok(status) => Finding::good("engine", format!("runs, pid {}", status.engine.pid)).version(status.engine.version),
@@ -60,6 +61,11 @@ fn journal(context: &Context<'_>) -> Finding {
         Ok(()) => Finding::good("journal", "none yet; the first start makes one").needed(),
         Err(problem) => Finding::bad("journal", problem.what, problem.next.unwrap_or_default()).needed(),
     }
+}
+
+fn degraded(problem: &Problem) -> Finding {
+    Finding::bad("journal", format!("the engine is degraded: {}", problem.what), problem.next.clone().unwrap_or_default())
+        .needed()
 }
 
 fn space(root: &Path) -> Finding {

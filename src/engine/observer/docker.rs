@@ -80,7 +80,8 @@ fn known_again(fleet: &Fleet, containers: &[Container]) -> Vec<Change> {
             Some(ContainerState::Exited | ContainerState::Dead | ContainerState::Unknown) | None => InstanceState::Lost,
         }
     };
-    let dark = fleet.instances.values().filter(|instance| instance.state == InstanceState::Unknown);
+    let is_dark = |instance: &&Instance| instance.runtime == Runtime::Docker && instance.state == InstanceState::Unknown;
+    let dark = fleet.instances.values().filter(is_dark);
     dark.map(|instance| Change::Instance(Instance { state: of(instance), ..instance.clone() })).collect()
 }
 

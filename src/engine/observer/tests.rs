@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{edge::BackendStatus, fleet::AppStatus, order::DockerReport};
+use crate::model::{edge::BackendStatus, fleet::AppStatus, ids::ReleaseId, order::DockerReport, units::Timestamp};
 
 /// An app in a container, served by an edge that is up.
 fn world() -> (Fleet, AppId, InstanceId) {
@@ -47,7 +47,7 @@ fn counted(fleet: &mut Fleet, health: Health) {
     let counters = EdgeCounters { backends: [(InstanceId("shop-1-a".to_owned()), status)].into(), ..EdgeCounters::default() };
     let changes = healths(fleet, &counters);
     take(fleet, changes);
-    let changes = serving(fleet);
+    let changes = serving(fleet, &BTreeMap::new());
     take(fleet, changes);
 }
 
@@ -112,4 +112,37 @@ fn an_instance_that_is_being_started_again_serves_nobody() {
     fleet.apply(Change::Instance(lost));
     counted(&mut fleet, Health::Failing);
     assert!(fleet.apps[&app].serving.is_none());
+}
+
+#[test]
+fn a_new_engine_knows_nothing_until_it_has_looked_and_then_since_when() {
+    for (edge_began, since) in [(0, Timestamp(5)), (9, clock::now())] {
+        let (mut fleet, app, instance) = world();
+        fleet.apps.get_mut(&app).unwrap().serving = Some(Serving { release: ReleaseId(1), since: Timestamp(5) });
+        let (looks, surveyed, looked) = Looks::begin(&mut fleet);
+        assert_eq!((fleet.apps[&app].serving, fleet.instances[&instance].state), (None, InstanceState::Unknown));
+        assert!(!*surveyed.borrow() && !*looked.borrow());
+        fleet.edge.up = true;
+        let counters = EdgeCounters { started_at: Timestamp(edge_began), ..EdgeCounters::default() };
+        let served = looks.served(&counters);
+        let known = Instance { health: Health::Passing, ..fleet.instances[&instance].clone() };
+        take(&mut fleet, vec![Change::Instance(known)]);
+        let changes = serving(&fleet, &served);
+        take(&mut fleet, changes);
+        let told = fleet.apps[&app].serving.unwrap();
+        assert!(told.since >= since, "another edge tells nothing of before: {told:?}");
+        assert_eq!(told.since == Timestamp(5), edge_began == 0);
+        assert!(looks.served(&counters).is_empty(), "what fails and comes back serves since then");
+    }
+}
+
+#[test]
+fn a_process_that_no_survey_tells_of_is_lost_and_a_container_is_not_known() {
+    let (mut fleet, _, instance) = world();
+    Looks::begin(&mut fleet);
+    assert!(looks::lost(&fleet).is_empty());
+    fleet.instances.get_mut(&instance).unwrap().runtime = crate::model::manifest::Runtime::Process;
+    let changes = looks::lost(&fleet);
+    take(&mut fleet, changes);
+    assert_eq!(fleet.instances[&instance].state, InstanceState::Lost);
 }

@@ -30,7 +30,17 @@ fn a_full_disk_stops_changes_and_never_what_serves() {
     assert_eq!(ran.code, Some(1), "{ran}");
     let text = ran.text().to_lowercase();
     assert!(text.contains("disk") || text.contains("full") || text.contains("space"), "the cause is named: {ran}");
+    let degraded = |engine: &Engine| engine.json(&["engine", "status"]).document()["degraded"].clone();
+    until("the engine says that it is degraded", seconds(5), || degraded(&engine)["what"].as_str().is_some_and(has_disk));
+    let ran = engine.cli(&["engine", "status"]);
+    assert!(ran.text().contains("degraded") && ran.text().contains("free some space"), "{ran}");
+    let ran = engine.json(&["doctor"]);
+    let checks = ran.document()["checks"].as_array().cloned().unwrap_or_default();
+    assert!(checks.iter().any(|check| check["name"] == "journal" && check["usable"] == false), "{ran}");
+    let ran = engine.cli(&["edge", "replace"]);
+    assert!(ran.code == Some(1) && has_disk(&ran.text()) && ran.text().contains("free some space"), "{ran}");
     fs::remove_file(&filler).expect("the filler can be removed");
+    until("and that it is not any more, by itself", seconds(10), || degraded(&engine).is_null());
     // Without a restart: the journal takes records again.
     until("a deployment is accepted again", seconds(30), || {
         let ran = engine.deploy(&app_again(&engine));
@@ -69,6 +79,10 @@ fn a_disk_that_fills_up_in_a_build_fails_that_build_alone() {
     assert!(seen.bad.is_empty(), "{seen:?}");
     still_serves(&engine);
     engine.power_off();
+}
+
+fn has_disk(text: &str) -> bool {
+    text.contains("the disk is full")
 }
 
 fn app_again(engine: &Engine) -> App {

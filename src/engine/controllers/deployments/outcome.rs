@@ -15,6 +15,7 @@ use crate::{
         order::Done,
         plan::Plan,
         problem::Problem,
+        units::{Bytes, Millis, many},
     },
 };
 
@@ -78,10 +79,10 @@ fn stage(fleet: &Fleet, deployment: &mut Deployment, plan: &Plan, release: &mut 
 fn done_note(fleet: &Fleet, deployment: &Deployment, what: &What, done: Done, changes: &mut Vec<Change>) -> String {
     match done {
         Done::Built(artefact) => {
-            let size = crate::model::units::Bytes(artefact.bytes);
+            let size = Bytes(artefact.bytes);
             let note = match artefact.files {
                 0 if artefact.digest.len() > 19 => format!("image {}, {size}", &artefact.digest[7..19]),
-                files => format!("{files} files, {size}"),
+                files => format!("{}, {size}", many(usize::try_from(files).unwrap_or(usize::MAX), "file")),
             };
             if let Some(release) = fleet.release(&deployment.app, deployment.release) {
                 changes.push(Change::Release(Box::new(Release { artefact: Some(artefact), ..release.clone() })));
@@ -164,7 +165,7 @@ pub(super) fn end(
     deployment.phase = phase;
     deployment.phase_since = now;
     deployment.ended_at = Some(now);
-    deployment.remaining = crate::model::units::Millis(0);
+    deployment.remaining = Millis(0);
     deployment.cause = cause;
     let mut changes = Vec::new();
     if let Some(app) = fleet.apps.get(&deployment.app) {
