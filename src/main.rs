@@ -70,6 +70,10 @@ fn run_console(settings: &Settings, showing: Showing) -> Result<Parting, Problem
         program: program.map(str::to_owned).to_vec(),
         mode: if showing.demo { Mode::Demo } else { Mode::Own },
         no_color: showing.no_color,
+        wake: Some(Arc::new({
+            let settings = settings.clone();
+            move || launch_engine(&settings).map(drop)
+        })),
         ..Start::own(cli::context::actor(), std::env::current_dir().unwrap_or_default(), hosts::local::hand_over)
     };
     let client = wire::engine::Client::new(settings.state.engine_socket());

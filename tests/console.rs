@@ -184,6 +184,36 @@ fn a_deploy_goes_from_source_to_plan_to_its_steps() {
 }
 
 #[test]
+fn a_renamed_app_gets_the_replicas_that_are_shown() {
+    let mut plan = worlds::plan("tweet", 9, Some(8));
+    plan.blueprint.processes[0].replicas = 2;
+    let script = console("calm", (120, 40)).keys("n \"tweet\" Enter");
+    let script = script.clone().then(Action::Answered(ticket(&script), Ok(Answer::Planned(Box::new(plan)))));
+    let script = script.keys("Enter Esc ctrl-u \"wizapp\" Enter Enter Enter");
+    assert!(script.screen().contains("replicas  2"), "{}", script.screen());
+    let script = script.keys("Enter");
+    let Some(Command::Plan(request)) = commands(&script).pop() else { panic!("no plan is asked for") };
+    assert_eq!(
+        (request.overrides.name.map(|name| name.to_string()).as_deref(), request.overrides.replicas),
+        (Some("wizapp"), Some(2))
+    );
+}
+
+#[test]
+fn no_heading_stands_alone_at_the_bottom_of_home() {
+    let is_heading = |line: &str| line.trim_end().ends_with("──") || line.contains(" ──────");
+    for world in ["one-failing", "full", "calm"] {
+        for high in 10..40 {
+            let screen = console(world, (80, high)).screen();
+            let lines: Vec<&str> = screen.lines().collect();
+            // Above the footer; the frame's own line is drawn without words.
+            let last = lines[lines.len() - 2];
+            assert!(!is_heading(last), "{world} at {high} lines:\n{screen}");
+        }
+    }
+}
+
+#[test]
 fn every_step_of_a_deploy_as_it_is_shown() {
     for size in [(80, 24), (120, 40)] {
         let name = |step: &str| format!("deploy-{step}-{}x{}", size.0, size.1);
@@ -250,6 +280,9 @@ fn a_lost_engine_leaves_the_last_state_with_its_age_and_comes_back() {
     let script = console("calm", (120, 40)).then(Action::Lost(Problem::unavailable("gone"))).then(Action::Tick(later));
     let screen = script.screen();
     assert!(screen.contains("✖ no answer 12 s") && screen.contains("shop"), "{screen}");
+    let dead = Problem::unavailable("the engine does not run").hint("pilothouse engine start");
+    let home = script.clone().then(Action::Lost(dead)).screen();
+    assert!(home.contains("the engine does not run; try: pilothouse engine start"), "{home}");
     let back = script.then(Action::Snapshot(Box::new(worlds::world("calm")), Millis(2)));
     assert!(back.screen().contains("engine 2 ms"));
 }

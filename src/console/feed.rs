@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokio::{sync::mpsc::Sender, task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::action::{Action, Slot};
+use super::{
+    action::{Action, Slot},
+    runtime::Wake,
+    theme::Role,
+};
 use crate::{
     model::{Problem, change::Change, command::Request, log::LogQuery, units::Millis},
     wire::engine::Client,
@@ -15,6 +19,9 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(7);
 /// Before the engine is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long a killed engine may take to come back by itself before it is started, and at most between two starts.
+const PATIENCE: Duration = Duration::from_secs(3);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 /// How often its round trip is measured.
 const MEASURE: Duration = Duration::from_secs(5);
 
@@ -35,10 +42,11 @@ impl Drop for Feed {
 }
 
 impl Feed {
-    pub fn begin(client: Client, actions: Sender<Action>) -> Self {
+    /// `wake` starts an engine that was killed.
+    pub fn begin(client: Client, actions: Sender<Action>, wake: Option<Wake>) -> Self {
         let stop = CancellationToken::new();
         let mut sends = JoinSet::new();
-        sends.spawn(watch(client.clone(), actions.clone()));
+        sends.spawn(watch(client.clone(), actions.clone(), wake));
         sends.spawn(measure(client.clone(), actions.clone()));
         Self { client, actions, follows: [None, None], sends, stop }
     }
@@ -67,17 +75,35 @@ impl Feed {
 }
 
 /// Snapshot, then changes, for ever: after a break it asks again until the engine answers.
-async fn watch(client: Client, actions: Sender<Action>) {
+async fn watch(client: Client, actions: Sender<Action>, wake: Option<Wake>) {
+    let (mut patience, mut lost) = (PATIENCE, None);
     loop {
+        let began = Instant::now();
         let problem = match watch_once(&client, &actions).await {
             // The console was left.
             None => return,
             Some(Ok(())) => continue,
             Some(Err(problem)) => problem,
         };
-        let lost = if client.is_removed() { Action::Removed(problem) } else { Action::Lost(problem) };
-        if actions.send(lost).await.is_err() {
+        let told = if client.is_removed() { Action::Removed(problem) } else { Action::Lost(problem) };
+        if actions.send(told).await.is_err() {
             return;
+        }
+        if began.elapsed() > AGAIN {
+            // It answered for a while.
+            (patience, lost) = (PATIENCE, None);
+        }
+        let since = *lost.get_or_insert_with(Instant::now);
+        // One that was told to end took its socket with it, and is left at rest.
+        if let Some(wake) = wake.as_ref().filter(|_| since.elapsed() >= patience && client.socket().exists()) {
+            (patience, lost) = ((patience * 2).min(LONGEST_PATIENCE), None);
+            let said = match wake() {
+                Ok(()) => Action::HandedBack("the engine was gone: it is started again".to_owned(), Role::Warn),
+                Err(problem) => Action::HandedBack(problem.to_string(), Role::Danger),
+            };
+            if actions.send(said).await.is_err() {
+                return;
+            }
         }
         tokio::time::sleep(AGAIN).await;
     }

@@ -1,6 +1,6 @@
 //! What needs a person: found in the fleet by rules, the worst first, with the keys that help.
 
-use super::world::World;
+use super::world::{Link, World};
 use crate::model::{
     deployment::{Aim, Deployment, Phase},
     fleet::{App, AppStatus, TaskState},
@@ -66,6 +66,9 @@ impl Need {
 pub fn needs(world: &World) -> Vec<Need> {
     let fleet = &world.fleet;
     let mut needs = Vec::new();
+    if let Link::Lost { problem, .. } = &world.link {
+        needs.push(plain(Grade::Danger, About::Engine, problem.to_string()));
+    }
     if let Some(problem) = &fleet.engine.degraded {
         needs.push(plain(Grade::Danger, About::Engine, problem.to_string()));
     }

@@ -1,6 +1,6 @@
 //! The loop: wait, update, draw; and the only interpreter of effects. Nothing in it waits for the engine.
 
-use std::{io, panic::AssertUnwindSafe, path::PathBuf, time::Duration};
+use std::{io, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
 use crossterm::event::EventStream;
 use futures_util::{FutureExt, StreamExt};
@@ -36,8 +36,11 @@ const QUEUE: usize = 256;
 /// Starts a program on the terminal that this one has; it is killed when dropped.
 pub type HandOver = fn(&[String]) -> io::Result<tokio::process::Child>;
 
+/// Starts this machine's engine in the background; returns before it answers.
+pub type Wake = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
+
 /// How a console begins.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Start {
     pub mode: Mode,
     pub tab: Tab,
@@ -50,20 +53,22 @@ pub struct Start {
     /// `--no-color`.
     pub no_color: bool,
     pub hand_over: HandOver,
+    /// What starts an engine that was killed; without it the console only waits.
+    pub wake: Option<Wake>,
 }
 
 impl Start {
     /// On the machine's own engine, at the overview.
     pub fn own(actor: String, folder: PathBuf, hand_over: HandOver) -> Self {
         let program = vec!["pilothouse".to_owned()];
-        Self { mode: Mode::Own, tab: Tab::Overview, actor, folder, program, no_color: false, hand_over }
+        Self { mode: Mode::Own, tab: Tab::Overview, actor, folder, program, no_color: false, hand_over, wake: None }
     }
 }
 
 /// Shows the console until it is left; the terminal is as before afterwards, however it ends.
 ///
 /// Also left by SIGTERM, SIGHUP and SIGINT. While the engine does not answer, the last state is shown with its age, and
-/// it is asked again until it answers.
+/// it is asked again until it answers; one that was killed is started again.
 pub async fn run(client: Client, settings: ConsoleSettings, start: Start) -> Result<Left, Problem> {
     let depth = depth(start.no_color);
     let theme = theme(&settings, depth)?;
@@ -84,7 +89,8 @@ pub async fn run(client: Client, settings: ConsoleSettings, start: Start) -> Res
     state.world.offset_s = chrono::Local::now().offset().local_minus_utc();
     let quiet = Quiet::begin();
     let mut screen = Screen::enter(state.mouse).map_err(|error| no_terminal(&error))?;
-    let ended = AssertUnwindSafe(turn(&mut state, &mut screen, client, start.hand_over, watched)).catch_unwind().await;
+    let ended =
+        AssertUnwindSafe(turn(&mut state, &mut screen, (client, start.wake), start.hand_over, watched)).catch_unwind().await;
     drop(screen);
     match ended {
         Ok(ended) => ended,
@@ -152,12 +158,12 @@ fn no_terminal(error: &io::Error) -> Problem {
 async fn turn(
     state: &mut State,
     screen: &mut Screen,
-    client: Client,
+    (client, wake): (Client, Option<Wake>),
     hand_over: HandOver,
     mut watched: ThemeFile,
 ) -> Result<Left, Problem> {
     let (sender, mut actions) = mpsc::channel(QUEUE);
-    let mut feed = Feed::begin(client, sender);
+    let mut feed = Feed::begin(client, sender, wake);
     let mut events = EventStream::new();
     let mut signals = Signals::new().map_err(|error| no_terminal(&error))?;
     let mut tick = tokio::time::interval(Duration::from_secs(1));

@@ -52,7 +52,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(socket: std::path::PathBuf) -> Self {
-        Self { http: http::Client::new(socket, "the engine") }
+        Self { http: http::Client::new(socket, "the engine").started_by("pilothouse engine start") }
     }
 
     pub fn socket(&self) -> &std::path::Path {

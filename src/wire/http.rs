@@ -152,11 +152,18 @@ pub struct Client {
     socket: PathBuf,
     /// What answers there, for messages: `the engine`, `the edge`.
     name: &'static str,
+    /// The command that starts it.
+    start: Option<&'static str>,
 }
 
 impl Client {
     pub fn new(socket: PathBuf, name: &'static str) -> Self {
-        Self { socket, name }
+        Self { socket, name, start: None }
+    }
+
+    /// With the command that starts what is not there.
+    pub fn started_by(self, command: &'static str) -> Self {
+        Self { start: Some(command), ..self }
     }
 
     pub fn socket(&self) -> &Path {
@@ -223,7 +230,11 @@ impl Client {
             io::ErrorKind::PermissionDenied => "this user may not use its socket".to_owned(),
             _ => error.to_string(),
         };
-        Problem::unavailable(format!("{} does not run: {why}", self.name)).at(self.socket.display().to_string())
+        let problem = Problem::unavailable(format!("{} does not run: {why}", self.name)).at(self.socket.display().to_string());
+        match self.start {
+            Some(start) => problem.hint(start),
+            None => problem,
+        }
     }
 
     fn broken(&self, error: &hyper::Error) -> Problem {

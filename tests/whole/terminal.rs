@@ -44,6 +44,20 @@ fn a_deploy_by_keys_ends_in_a_page() {
     assert_eq!(engine.version("shop"), "v1");
 }
 
+#[test]
+fn a_console_starts_an_engine_that_was_killed_and_says_how_one_that_was_stopped_is_started() {
+    let mut engine = Engine::start();
+    engine.deploy_live(&App::sample(engine.home(), "shop"));
+    let mut terminal = open(&engine, 120, 40);
+    engine.kill_engine();
+    terminal.await_text("the engine was gone: it is started again");
+    until("it answers", seconds(20), || engine.answers());
+    assert_eq!(engine.cli(&["engine", "stop"]).code, Some(0));
+    terminal.await_text("pilothouse engine start");
+    assert!(!engine.answers(), "what was stopped is left at rest");
+    quit(&mut terminal);
+}
+
 /// `q` goes back, then leaves.
 fn quit(terminal: &mut Terminal) {
     for _ in 0..5 {

@@ -118,7 +118,10 @@ fn three_truths(scene: &Scene<'_>, app: &App, columns: usize) -> Vec<Line<'stati
     };
     lines.push(cut(serving.line(), columns));
     if let Some(watch) = &app.watch {
-        let seen = watch.checked_at.map(|at| format!("looked {} ago", scene.time(at)));
+        let seen = watch.checked_at.map(|at| match scene.time(at) {
+            now if now == "now" => "looked just now".to_owned(),
+            ago => format!("looked {ago} ago"),
+        });
         let line = label("watch").text(watch.words()).gap(2);
         let line = match &watch.error {
             Some(problem) => line.put(problem.what.clone(), Role::Warn),

@@ -134,7 +134,8 @@ impl Deployments {
             lines.push(Line::default());
             lines.push(heading(scene.theme, "BUILD", title, columns));
             if self.build.is_empty() {
-                lines.push(strip().muted("no line yet").line());
+                let none = if it.is_over() { "it wrote no line" } else { "no line yet" };
+                lines.push(strip().muted(none).line());
             }
             let rows = high.saturating_sub(lines.len()).max(6);
             for entry in self.build.tail(rows) {

@@ -51,6 +51,19 @@ struct Column {
     offset: usize,
 }
 
+impl Column {
+    /// The rows that fit; a heading whose tile begins below them is left out.
+    fn seen(&self, high: usize) -> &[Row] {
+        let seen = &self.rows[self.offset.min(self.rows.len())..];
+        if seen.len() <= high {
+            return seen;
+        }
+        let is_blank = |at: Option<usize>| at.and_then(|at| seen.get(at)).is_some_and(|(_, line)| line.width() == 0);
+        let is_heading = is_blank(high.checked_sub(2)) && seen.get(high).is_some_and(|(_, line)| line.width() > 0);
+        &seen[..if is_heading { high.saturating_sub(1) } else { high }]
+    }
+}
+
 /// Collects tiles from top to bottom.
 #[derive(Default)]
 pub struct Stack {
@@ -239,7 +252,8 @@ impl Pane for Overview {
         }
         for column in &self.columns {
             let within = Rect { x: column.x, width: column.width, ..area }.intersection(area);
-            for (y, (item, line)) in (within.y..within.bottom()).zip(column.rows.iter().skip(column.offset)) {
+            let rows = column.seen(within.height as usize).iter();
+            for (y, (item, line)) in (within.y..within.bottom()).zip(rows) {
                 let row = Rect { y, height: 1, ..within };
                 draw(buf, row, std::slice::from_ref(line), 0);
                 if *item == Some(self.cursor) && item.is_some() {

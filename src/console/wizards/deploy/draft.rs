@@ -294,13 +294,15 @@ impl Draft {
             let text = field.text().trim();
             (text != found).then(|| text.to_owned())
         };
+        let is_renamed = self.found.is_some() && found.output.is_empty() && self.name.text().trim() != found.name;
         let mut overrides = Overrides {
             install: changed(&self.install, &found.install),
             build: changed(&self.build, &found.build),
             start: changed(&self.start, &found.start),
             output: changed(&self.output, &found.output),
             port: changed(&self.port, &found.port).and_then(|port| port.parse().ok()),
-            replicas: changed(&self.replicas, &found.replicas).and_then(|count| count.parse().ok()),
+            // Of another app than the one that was looked at: what is kept of that one is not kept of this.
+            replicas: changed(&self.replicas, if is_renamed { "" } else { &found.replicas }).and_then(|count| count.parse().ok()),
             runtime: self.runtime,
             strategy: self.strategy,
             watch: Some(self.watch.text().trim().to_owned()).filter(|branch| !branch.is_empty() && self.kind() == Kind::Git),
