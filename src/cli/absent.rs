@@ -4,7 +4,7 @@ use crate::{
     config::strict::nearest,
     model::{
         fleet::Fleet,
-        ids::{AppId, InstanceId},
+        ids::{AppId, InstanceId, ReleaseId},
         log,
         problem::Problem,
     },
@@ -21,6 +21,12 @@ pub fn instance(instance: &InstanceId, fleet: &Fleet) -> Problem {
     let what = format!("there is no instance `{}`, and nothing that it wrote", log::safe(&instance.0));
     let known = fleet.instances.keys().map(|known| known.0.as_str());
     absent(what, &instance.0, known, "`pilothouse status APP` lists an app's instances")
+}
+
+/// There is no build of this release.
+pub fn build(app: &AppId, release: ReleaseId) -> Problem {
+    Problem::not_found(format!("there is no release {release} of {app}, and no build of one"))
+        .hint(format!("`pilothouse releases {app}` and `pilothouse deployments {app}` list them"))
 }
 
 fn absent<'a>(what: String, named: &str, known: impl Iterator<Item = &'a str>, otherwise: &str) -> Problem {

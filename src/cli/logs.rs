@@ -12,6 +12,8 @@ use super::{
     time, values,
 };
 use crate::model::{
+    deployment::Deployment,
+    fleet::Fleet,
     ids::{AppId, InstanceId, ReleaseId},
     log::{self, LogLine, LogQuery, Stream},
     problem::Problem,
@@ -56,6 +58,9 @@ impl Logs {
         if !fleet.apps.contains_key(&self.app) {
             return Err(absent::app(&self.app, &fleet));
         }
+        if let Some(release) = self.build.filter(|release| release.0 > 0 && !is_known(&fleet, &self.app, *release)) {
+            return Err(absent::build(&self.app, release));
+        }
         let query = LogQuery {
             app: Some(self.app),
             instance: self.instance.map(InstanceId),
@@ -76,6 +81,12 @@ impl Logs {
             _ = tokio::signal::ctrl_c() => Ok(Ended::Well),
         }
     }
+}
+
+/// Whether there is such a release, or was a try to make it.
+fn is_known(fleet: &Fleet, app: &AppId, release: ReleaseId) -> bool {
+    let tried = |deployment: &Deployment| deployment.app == *app && deployment.release == release;
+    fleet.release(app, release).is_some() || fleet.deployments.values().any(tried)
 }
 
 /// Shows what is asked for; of an instance that is gone its log may still be there, else it is `unknown`.

@@ -73,7 +73,7 @@ impl Waiting<'_> {
             (Some(exit), _) => exit.words(),
             (None, _) => "was asked to end".to_owned(),
         };
-        let ran = state.ran.map(|ran| format!(" {:.1} s after its start", ran.duration().as_secs_f64()));
+        let ran = state.ran.map(|ran| format!(", {:.1} s after its start", ran.duration().as_secs_f64()));
         Err(self.with_evidence(Problem::app(format!("{} {how}{}", self.id, ran.unwrap_or_default()))))
     }
 

@@ -169,8 +169,8 @@ impl Waiting<'_> {
         let started = seen.state.as_ref().and_then(|state| seen::time(state.started_at.as_ref()));
         // It may have been started again since: then how long it ran is not known any more.
         let ran = started.filter(|started| *started <= exit.at).map(|started| started.age(exit.at));
-        let ran =
-            ran.map_or_else(|| " soon after its start".to_owned(), |ran| format!(" {:.1} s after its start", ran.as_secs_f64()));
+        let ran = ran
+            .map_or_else(|| ", soon after its start".to_owned(), |ran| format!(", {:.1} s after its start", ran.as_secs_f64()));
         self.with_evidence(Problem::app(format!("{} {}{ran}", self.id, exit.words()))).await
     }
 

@@ -16,6 +16,8 @@ fn a_build_that_fails_shows_its_last_lines() {
         fails(&engine, &app.build("echo compiling; echo missing-semicolon >&2; exit 7").write(), "failed", "exited with 7");
     assert!(document.to_string().contains("missing-semicolon"), "{document:#}");
     assert!(engine.json(&["logs", "shop", "--build"]).stdout.contains("missing-semicolon"));
+    let never = engine.cli(&["logs", "shop", "--build=99"]);
+    assert!(never.code == Some(1) && never.text().contains("there is no release 99 of shop"), "{never}");
 }
 
 #[test]
