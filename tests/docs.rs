@@ -41,7 +41,11 @@ fn section(command: &clap::Command, name: &str) -> String {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let positional = |argument: &clap::Arg| {
         let word = argument.get_value_names().map(|names| names.join(" ")).unwrap_or_default();
-        if argument.is_required_set() { format!(" {word}") } else { format!(" [{word}]") }
+        match (argument.is_required_set(), argument.is_last_set()) {
+            (true, _) => format!(" {word}"),
+            (_, true) => format!(" [-- {word}…]"),
+            _ => format!(" [{word}]"),
+        }
     };
     let usage: String = command.get_positionals().map(positional).collect();
     let mut text = format!("### `{name}{usage}`\n\n{about}.\n\n");
