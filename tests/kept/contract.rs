@@ -47,7 +47,7 @@ async fn one_that_fails_says_so_with_its_last_lines(runtime: &dyn Runtime, fails
     let begun = tokio::time::Instant::now();
     let problem = problem(runtime.await_ready(&fails.id, true, Millis::seconds(20)).await);
     assert!(begun.elapsed() < soon, "{:?}", begun.elapsed());
-    assert!(problem.what.starts_with(&format!("{} exited with 3 ", fails.id)), "{problem}");
+    assert!(problem.what.starts_with(&format!("{} exited with 3, ", fails.id)), "{problem}");
     assert!(problem.evidence.contains(&"no such table".to_owned()), "{:?}", problem.evidence);
     assert!(problem.next.expect("a next step").starts_with("pilothouse logs "));
 }
