@@ -239,7 +239,9 @@ impl Pane for Overview {
     }
 
     fn draw(&self, scene: &Scene<'_>, area: Rect, buf: &mut Buffer) {
-        if scene.fleet().apps.is_empty() && scene.fleet().hosts.is_empty() {
+        // An engine that went before it told anything needs somebody, too.
+        let needs_somebody = self.items.iter().any(|item| matches!(item, Item::Need(_)));
+        if scene.fleet().apps.is_empty() && scene.fleet().hosts.is_empty() && !needs_somebody {
             let hints = [("n", "deploy a folder or a git repository"), ("?", "all keys")];
             empty(
                 scene,
