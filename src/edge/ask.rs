@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use hyper::{
     Request,
     header::{HOST, HeaderValue, USER_AGENT},
@@ -19,9 +20,26 @@ use super::{
 /// Who asks, as an app's log shows it.
 pub(super) const AGENT: &str = concat!("pilothouse-edge/", env!("CARGO_PKG_VERSION"));
 /// How much of an answer is read.
-pub(super) const READ: usize = 256 << 10;
+const READ: usize = 256 << 10;
 /// Silence after which an answer that goes on is read no further.
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Takes the parts of an answer to its end, or as far as it says something: one that goes on for ever is an answer, too. What
+/// breaks off is none, whatever its status says: how much came, and why.
+pub(super) async fn read_out<E>(parts: impl Stream<Item = Result<usize, E>>) -> Result<(), (usize, E)> {
+    let mut parts = std::pin::pin!(parts);
+    let mut read = 0;
+    while read < READ {
+        match tokio::time::timeout(PAUSE, parts.next()).await {
+            Ok(Some(Ok(bytes))) => read += bytes,
+            Ok(Some(Err(error))) => return Err((read, error)),
+            Ok(None) => break,
+            Err(_) if read > 0 => break,
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
 
 /// Asks an instance for a path and gives its status, or what was seen instead: `connection refused`.
 ///
@@ -45,18 +63,9 @@ pub(super) async fn ask(
         let answer_by = worker.edge.clock.now() + within.as_micros() as u64;
         let asked = exchange(connection, &head, &mut Outgoing::Empty, answer_by).await;
         let (answer, mut download) = asked.map_err(|failure| failure.cause)?;
-        // To its end: what breaks off is no answer, whatever its status says.
-        let mut read = 0;
-        while read < READ {
-            match tokio::time::timeout(PAUSE, std::future::poll_fn(|cx| download.poll(cx))).await {
-                Ok(Some(Ok(data))) => read += data.len(),
-                Ok(Some(Err(error))) => return Err(format!("it broke off its answer after {read} bytes: {}", spoken(&error))),
-                Ok(None) => break,
-                // One that goes on for ever is an answer, too.
-                Err(_) if read > 0 => break,
-                Err(_) => {}
-            }
-        }
+        let parts = stream::poll_fn(|cx| download.poll(cx)).map_ok(|data| data.len());
+        let broken = |(read, error)| format!("it broke off its answer after {read} bytes: {}", spoken(&error));
+        read_out(parts).await.map_err(broken)?;
         Ok(answer.status.as_u16())
     };
     let late = || format!("no answer in {}", crate::model::units::Millis::from(within));

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt, Empty};
+use futures_util::TryStreamExt;
+use http_body_util::{BodyStream, Empty};
 use hyper::{
     Method, Request,
     header::{CONNECTION, HOST, HeaderValue, USER_AGENT},
@@ -18,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{
-    ask::{AGENT, PAUSE, READ, ask},
+    ask::{AGENT, ask, read_out},
     backend::Backend,
     forward::new_id,
     headers,
@@ -279,19 +280,9 @@ async fn get(edge: &Edge, request: &ProofRequest, id: HeaderValue) -> Result<(),
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|error| format!("the request cannot be formed: {error}"))?;
     let exchange = async move {
-        let mut answer = sender.send_request(asked).await.map_err(|error| told(&error))?;
-        // To its end, or as far as it says something about the app: an endless answer is an answer too.
-        let mut read = 0;
-        while read < READ {
-            match tokio::time::timeout(PAUSE, answer.body_mut().frame()).await {
-                Ok(Some(Ok(frame))) => read += frame.data_ref().map_or(0, bytes::Bytes::len),
-                Ok(Some(Err(_))) => return Err(told(&format!("the app broke off its answer after {read} bytes"))),
-                Ok(None) => break,
-                Err(_) if read > 0 => break,
-                Err(_) => {}
-            }
-        }
-        Ok(())
+        let answer = sender.send_request(asked).await.map_err(|error| told(&error))?;
+        let parts = BodyStream::new(answer.into_body()).map_ok(|frame| frame.data_ref().map_or(0, bytes::Bytes::len));
+        read_out(parts).await.map_err(|(read, _)| told(&format!("the app broke off its answer after {read} bytes")))
     };
     // The connection ends first only when it breaks; then what was asked ends as well, with the reason.
     let (done, _) = tokio::join!(exchange, connection);
