@@ -9,7 +9,12 @@ mod input;
 mod logs;
 mod starts;
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    path::Path,
+};
 
 use serde_json::Value;
 
@@ -74,6 +79,21 @@ fn refused(ran: &Ran, cause: &str) {
     assert_eq!(ran.code, Some(1), "{ran}");
     let text = ran.text();
     assert!(text.contains(cause) && text.contains("next"), "`{cause}` and a next step are named: {ran}");
+}
+
+/// A server that answers everybody with `answer`, for as long as the test runs; gives its port.
+fn answers_all(answer: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { break };
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    port
 }
 
 fn free_port() -> u16 {

@@ -1,8 +1,8 @@
 //! Bad input: refused with its place and the next step.
 
-use std::{fs, io::Write, net::TcpListener, path::Path};
+use std::{fs, path::Path};
 
-use super::{refused, serving, still_serves};
+use super::{answers_all, refused, serving, still_serves};
 use crate::support::{app::App, engine::Engine, wait::seconds};
 
 #[test]
@@ -51,18 +51,10 @@ fn a_source_that_is_not_there_is_refused() {
 #[test]
 fn a_private_repository_is_refused_without_a_prompt() {
     let engine = Engine::start();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
     // As a forge answers for what one may not see.
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { break };
-            let mut head = [0; 4096];
-            let _ = std::io::Read::read(&mut stream, &mut head);
-            let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"forge\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
+    let port = answers_all(
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"forge\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    );
     let ran = engine.json(&["deploy", &format!("http://127.0.0.1:{port}/private.git")]);
     assert_eq!(ran.code, Some(1), "{ran}");
     let text = ran.text();

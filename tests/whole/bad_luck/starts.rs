@@ -1,8 +1,8 @@
 //! Apps that do not start, or do not stay.
 
-use std::{io::Write, net::TcpListener, time::Instant};
+use std::time::Instant;
 
-use super::{fails, free_port, serving};
+use super::{answers_all, fails, free_port, serving};
 use crate::support::{
     app::App,
     engine::Engine,
@@ -41,16 +41,7 @@ fn an_app_that_listens_elsewhere_is_told_which_port() {
 fn a_taken_port_is_named_and_its_owner_is_not_taken_for_the_app() {
     let (engine, mut app) = serving();
     // A stranger holds the port and answers 200 to everybody.
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { break };
-            let mut head = [0; 4096];
-            let _ = std::io::Read::read(&mut stream, &mut head);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nstranger");
-        }
-    });
+    let port = answers_all("HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nstranger");
     app.port = Some(port);
     fails(&engine, &app.version("v2").ready_within("5s").write(), "reverted", &port.to_string());
 }
