@@ -58,11 +58,12 @@ async fn until_settled(context: &Context<'_>, app: &AppId) -> Result<Ended, Prob
         return Err(absent::app(app, &fleet));
     };
     let (deployment, fleet) = with_progress(context, last.id).await?;
-    if deployment.phase == Phase::Done && matches!(deployment.aim, Aim::Stop | Aim::Remove) {
-        let (deed, next) = match deployment.aim {
-            Aim::Stop => ("stopped", format!("pilothouse start {app}")),
-            _ => ("removed", "deploy it again: pilothouse deploy SOURCE".to_owned()),
-        };
+    let over = match (deployment.phase, deployment.aim) {
+        (Phase::Done, Aim::Stop) => Some(("stopped", format!("pilothouse start {app}"))),
+        (Phase::Done, Aim::Remove) => Some(("removed", "deploy it again: pilothouse deploy SOURCE".to_owned())),
+        _ => None,
+    };
+    if let Some((deed, next)) = over {
         return Err(Problem::conflict(format!("{app} is not live: it was {deed}")).hint(next));
     }
     let report = Report::new(&deployment, &fleet);

@@ -204,7 +204,8 @@ impl Build<'_> {
             Some(text) => text.clone(),
             None => context::text(source, &wanted.build.file)?,
         };
-        let given: BTreeMap<String, String> = self.work.env.0.iter().chain(&wanted.arguments.0).map(owned).collect();
+        let mut given = self.work.env.0.clone();
+        given.extend(wanted.arguments.0.clone());
         let dockerfile = dockerfile::read_with(&text, &wanted.build.file, &given)?;
         output.begin(&name);
         self.bring_bases(wanted, &dockerfile, output, deadline, &name).await?;
@@ -354,10 +355,6 @@ impl Build<'_> {
         })
         .await?
     }
-}
-
-fn owned((name, value): (&String, &String)) -> (String, String) {
-    (name.clone(), value.clone())
 }
 
 /// The app's name where a next step speaks of one.

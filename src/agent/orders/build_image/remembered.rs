@@ -46,20 +46,22 @@ pub(super) struct Entry {
 impl Entry {
     fn read(text: &str) -> Self {
         let mut all = Self::default();
-        for line in text.lines().filter_map(|line| serde_json::from_str::<Self>(line).ok()) {
-            all.app = line.app.or(all.app);
-            all.containers.extend(line.containers);
-            all.is_forgotten |= line.is_forgotten;
-            for (known, said) in [(&mut all.repository, line.repository), (&mut all.key, line.key)] {
-                if !said.is_empty() {
-                    *known = said;
-                }
-            }
-            if !line.stages.is_empty() {
-                all.stages = line.stages;
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|line| all.take(line));
+        all
+    }
+
+    fn take(&mut self, line: Self) {
+        self.app = line.app.or(self.app.take());
+        self.containers.extend(line.containers);
+        self.is_forgotten |= line.is_forgotten;
+        for (known, said) in [(&mut self.repository, line.repository), (&mut self.key, line.key)] {
+            if !said.is_empty() {
+                *known = said;
             }
         }
-        all
+        if !line.stages.is_empty() {
+            self.stages = line.stages;
+        }
     }
 
     pub(super) fn made(&self) -> Made {
@@ -91,7 +93,7 @@ impl Remembered {
             let free =
                 names.map(|path| Self::open(&path)).find(|opened| opened.as_ref().err().is_none_or(|error| !is_held(error)));
             let mut begun = free.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))?;
-            begun.add(&entry)?;
+            begun.add(entry.clone())?;
             Ok(begun)
         };
         begin().map_err(|error| unwritable(&state.left_by_builds(), &error))
@@ -122,22 +124,22 @@ impl Remembered {
     pub(super) fn note(&mut self, made: &Made) -> io::Result<()> {
         let new = made.containers.iter().filter(|id| !self.entry.containers.contains(id)).cloned().collect();
         let stages = if made.stages == self.entry.stages { Vec::new() } else { made.stages.clone() };
-        self.add(&Entry { containers: new, stages, ..Entry::default() })
+        self.add(Entry { containers: new, stages, ..Entry::default() })
     }
 
     pub(super) fn forget_app(&mut self) -> io::Result<()> {
-        self.add(&Entry { is_forgotten: true, ..Entry::default() })
+        self.add(Entry { is_forgotten: true, ..Entry::default() })
     }
 
-    fn add(&mut self, line: &Entry) -> io::Result<()> {
-        if *line == Entry::default() {
+    fn add(&mut self, line: Entry) -> io::Result<()> {
+        if line == Entry::default() {
             return Ok(());
         }
         // A line of its own, whatever stands before it.
-        let text = format!("\n{}\n", serde_json::to_string(line)?);
+        let text = format!("\n{}\n", serde_json::to_string(&line)?);
         self.file.write_all(text.as_bytes())?;
         self.file.sync_data()?;
-        self.entry = Entry::read(&fs::read_to_string(&self.path)?);
+        self.entry.take(line);
         Ok(())
     }
 
