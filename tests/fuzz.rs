@@ -1,7 +1,7 @@
 //! Whatever the outside world writes: every reader answers, soon and without breaking.
 //!
 //! Each input is a file of `fixtures/corpus/` that was cut, doubled and salted, or plain noise. More of them at once:
-//! `PROPTEST_CASES=20000 cargo nextest run --test fuzz`.
+//! `PROPTEST_CASES=20000 cargo nextest run --test fuzz`; `tests/run` draws the same ones each time.
 #![allow(clippy::expect_used, clippy::disallowed_types, reason = "helpers of tests fail loudly, and nothing here pauses time")]
 
 use std::{
@@ -15,7 +15,7 @@ use pilothouse::{
     deploy::detect::{compose, detect},
     model::{
         dockerfile,
-        log::{read_record, safe},
+        log::{read_record, safe, turns_direction},
         problem::Problem,
         source::Survey,
     },
@@ -136,7 +136,7 @@ fn check<T>(begun: Instant, answer: Result<T, Problem>) -> Result<(), TestCaseEr
     if let Err(problem) = answer {
         let line = problem.to_string();
         prop_assert!(!problem.what.trim().is_empty());
-        prop_assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+        prop_assert!(!line.contains(|c: char| c.is_control() || turns_direction(c)), "{line:?}");
     }
     Ok(())
 }
@@ -146,8 +146,14 @@ fn survey(file: &str, text: String) -> Survey {
     Survey { listing: vec![file.to_owned()], texts, ..Survey::default() }
 }
 
+/// At least some thousand texts for each reader; no file of failures, as each minimal text is printed whole.
+fn cases() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.max(2_000), failure_persistence: None, ..usual }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn the_manifest_is_read_or_refused(text in texts("manifest")) {

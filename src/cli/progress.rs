@@ -10,6 +10,7 @@ use crate::{
     model::{
         deployment::{Deployment, Phase, Step, StepState},
         log,
+        text::fit,
         units::Millis,
     },
 };
@@ -96,7 +97,7 @@ impl<'a> Progress<'a> {
 
     fn picture(&self, deployment: &Deployment, tail: &VecDeque<String>) -> Vec<String> {
         let width = width().saturating_sub(1);
-        let paint = |tone, text: &str| self.output.paint_err(tone, &cut(text, width));
+        let paint = |tone, text: &str| self.output.paint_err(tone, &fit(text, width));
         let took = Millis::from(self.started.elapsed());
         let mut lines = vec![paint(
             Tone::Bold,
@@ -181,33 +182,4 @@ fn tone(step: &Step) -> Tone {
 /// Moves to the start of the drawing and clears from there.
 fn up(lines: usize) -> String {
     if lines == 0 { "\r\u{1b}[J".to_owned() } else { format!("\r\u{1b}[{lines}A\u{1b}[J") }
-}
-
-/// `text` on one line of `width` columns, cut with `…`.
-pub fn cut(text: &str, width: usize) -> String {
-    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut shown = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        used += c.width().unwrap_or(0);
-        if used >= width {
-            break;
-        }
-        shown.push(c);
-    }
-    shown + "…"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_line_is_cut_within_its_width() {
-        assert_eq!(cut("größere Sache", 6), "größe…");
-        assert_eq!(cut("short", 6), "short");
-    }
 }

@@ -9,7 +9,10 @@ use super::{
     update::send,
     wizards::deploy::Deploy,
 };
-use crate::model::verbs::{Verb, refusal};
+use crate::model::{
+    text::fit,
+    verbs::{Verb, refusal},
+};
 
 /// Does a verb: what concerns the whole console here, everything else in the pane.
 pub fn act(state: &mut State, verb: Verb) -> Vec<Effect> {
@@ -111,7 +114,7 @@ pub(super) fn take_reply(state: &mut State, reply: Reply) -> Option<Vec<Effect>>
 
 fn copy(state: &mut State, verb: Verb) -> Vec<Effect> {
     if let Some((what, text)) = state.pane().copy(&state.scene(), verb) {
-        let shown = super::widgets::strip::fit(&text, 48).into_owned();
+        let shown = fit(&text, 48).into_owned();
         state.say(format!("copied {what}: {shown}"), Role::Info);
         vec![Effect::Copy(text)]
     } else {

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::model::{
     fleet::Fleet,
+    text::width,
     units::{Millis, Timestamp},
 };
 
@@ -101,7 +102,7 @@ impl Script {
                     continue;
                 }
                 let symbol = buffer[(x, y)].symbol();
-                skip = super::widgets::strip::width(symbol).saturating_sub(1);
+                skip = width(symbol).saturating_sub(1);
                 line.push_str(symbol);
             }
             text.push_str(line.trim_end());

@@ -8,11 +8,11 @@ use super::{
     overlays::dim,
     state::{Mode, State, Tab},
     theme::{Ground, Role},
-    widgets::strip::{Strip, cut, draw, draw_line, width},
+    widgets::strip::{Strip, cut, draw, draw_line},
     words::{clock, span},
     world::Link,
 };
-use crate::model::{fleet::TaskState, units::many, verbs::refusal};
+use crate::model::{fleet::TaskState, text::width, units::many, verbs::refusal};
 
 /// Below this there is no use in panes.
 const LEAST: (u16, u16) = (36, 9);

@@ -115,13 +115,18 @@ pub fn safe_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
-            '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            c if ('\u{7f}'..='\u{9f}').contains(&c) || turns_direction(c) => {
                 let _ = write!(shown, "\\u{:04x}", c as u32);
             }
             c => shown.push(c),
         }
     }
     shown
+}
+
+/// Whether `c` can make a line read as another one (UAX #9 §2).
+pub fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `line` fit for a terminal: escape sequences left out, tabs as spaces, other control characters as `�`.
@@ -134,8 +139,7 @@ pub fn safe(line: &str) -> String {
             '\t' => shown.push_str("    "),
             '\r' => {}
             c if c.is_control() => shown.push('\u{fffd}'),
-            // Direction overrides can make a line read as another one.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            c if turns_direction(c) => {}
             c => shown.push(c),
         }
     }

@@ -25,6 +25,7 @@ pub mod route;
 pub mod sample;
 pub mod secret;
 pub mod source;
+pub mod text;
 pub mod tool;
 pub mod units;
 pub mod verbs;

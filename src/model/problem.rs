@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::log::turns_direction;
+
 /// Who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,7 +26,9 @@ pub enum ProblemKind {
     Internal,
 }
 
-/// A failure told to a person: cause, place, next step.
+/// A failure told to a person: cause, place, next step, each of one line that a terminal may show.
+///
+/// What it quotes comes from manifests, repositories and other programs: what a terminal would obey stands escaped (`\t`, `\u{1b}`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub kind: ProblemKind,
@@ -43,7 +47,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(kind: ProblemKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), at: None, next: None, evidence: Vec::new() }
+        Self { kind, what: escaped(what.into()), at: None, next: None, evidence: Vec::new() }
     }
 
     pub fn user(what: impl Into<String>) -> Self {
@@ -75,12 +79,12 @@ impl Problem {
     }
 
     pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.at = Some(place.into());
+        self.at = Some(escaped(place.into()));
         self
     }
 
     pub fn hint(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
+        self.next = Some(escaped(next.into()));
         self
     }
 
@@ -111,9 +115,32 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// `text` on one line, with escapes for control characters and for those that turn a line's direction.
+fn escaped(text: String) -> String {
+    let is_obeyed = |c: char| c.is_control() || turns_direction(c);
+    if !text.contains(is_obeyed) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_obeyed(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_told_escaped() {
+        let problem = Problem::user("`2\t5\u{1b}[31m` is not a size").at("a\nb").hint("\u{202e}é `x`");
+        assert_eq!(problem.to_string(), "`2\\t5\\u{1b}[31m` is not a size (at a\\nb); try: \\u{202e}é `x`");
+    }
 
     #[test]
     fn a_problem_names_cause_place_and_next_step() {

@@ -30,6 +30,7 @@ use crate::model::{
     Problem,
     command::{Answer, Command},
     plan::{PlanLine, Sign},
+    text::width,
     verbs::{Scope, Verb},
 };
 
@@ -200,7 +201,7 @@ pub fn dim(theme: &Theme, area: Rect, buf: &mut Buffer) {
 
 /// Lines of a plan: sign, what, why.
 pub fn plan_lines(theme: &Theme, plan: &[PlanLine], columns: usize) -> Vec<Line<'static>> {
-    let what_wide = plan.iter().map(|line| super::widgets::strip::width(&line.what)).max().unwrap_or(0).clamp(8, 22);
+    let what_wide = plan.iter().map(|line| width(&line.what)).max().unwrap_or(0).clamp(8, 22);
     let mut lines = Vec::new();
     for line in plan {
         let role = match line.sign {

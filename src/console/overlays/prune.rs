@@ -7,13 +7,14 @@ use crate::{
     console::{
         keymap::Key,
         theme::Role,
-        widgets::strip::{Strip, cut, width},
+        widgets::strip::{Strip, cut},
         world::Scene,
     },
     model::{
         Problem,
         command::{Answer, Command},
         container::{PruneObject, PrunePlan},
+        text::width,
         units::{Timestamp, many},
     },
 };

@@ -13,11 +13,15 @@ use super::{
 use crate::{
     console::{
         theme::Role,
-        widgets::strip::{Strip, cut, fit, fold, width},
+        widgets::strip::{Strip, cut, fold},
         words::{ago, clock, clock_ms},
         world::Scene,
     },
-    model::{log::Stream, units::Timestamp},
+    model::{
+        log::Stream,
+        text::{fit, width},
+        units::Timestamp,
+    },
 };
 
 /// Columns of what is seen now.

@@ -22,6 +22,7 @@ use crate::{
     model::{
         deployment::{Aim, Deployment},
         fleet::Level,
+        text::fit,
         units::many,
         verbs::Scope,
     },
@@ -55,7 +56,7 @@ pub fn needs(scene: &Scene<'_>, needs: &[Need], columns: usize) -> Lines {
         }
         for (at, text) in fold(&told, columns.saturating_sub(indent + 1)).into_iter().enumerate() {
             let begin = if at == 0 {
-                let name = crate::console::widgets::strip::fit(&need.name(), name_wide).into_owned();
+                let name = fit(&need.name(), name_wide).into_owned();
                 strip().gap(1).put(symbol, role).gap(1).bold(name, Role::Text).tab(indent)
             } else {
                 strip().gap(indent)
@@ -161,12 +162,7 @@ pub fn hosts(scene: &Scene<'_>, columns: usize) -> Lines {
             .facts
             .as_ref()
             .map_or(host.id.to_string(), |facts| if facts.name.is_empty() { host.id.to_string() } else { facts.name.clone() });
-        let line = strip()
-            .gap(1)
-            .put(mark.symbol, mark.role)
-            .gap(1)
-            .text(crate::console::widgets::strip::fit(&name, 18).into_owned())
-            .tab(20);
+        let line = strip().gap(1).put(mark.symbol, mark.role).gap(1).text(fit(&name, 18).into_owned()).tab(20);
         let line = match sample.filter(|_| host.reachable) {
             Some(sample) => {
                 let figures = [
@@ -216,7 +212,7 @@ pub fn slowest(scene: &Scene<'_>, columns: usize) -> Lines {
             Some(part) => right.figure(&share(part), " %", 9, if part > 0.01 { Role::Danger } else { Role::Muted }),
             None => right.right("–", 9, Role::Muted),
         };
-        let line = strip().gap(1).text(crate::console::widgets::strip::fit(app.as_str(), 18).into_owned()).tab(20);
+        let line = strip().gap(1).text(fit(app.as_str(), 18).into_owned()).tab(20);
         let wide = columns.saturating_sub(20 + right.used() + 1).min(34);
         let history = fleet.app_history.get(app).map(|history| sparkline(history.iter().map(|sample| sample.p95_ms), wide));
         let line = line.put(history.unwrap_or_default(), Role::Series(1)).with_right(right, columns);

@@ -2,8 +2,11 @@
 
 use ratatui::text::Line;
 
-use super::strip::{Strip, fit, width};
-use crate::console::theme::{Role, Theme};
+use super::strip::Strip;
+use crate::{
+    console::theme::{Role, Theme},
+    model::text::{fit, width},
+};
 
 /// What a chart shows.
 #[derive(Clone, Debug)]

@@ -3,10 +3,13 @@
 use ratatui::text::Line;
 use tui_input::{Input, InputRequest};
 
-use super::strip::{Strip, width};
-use crate::console::{
-    keymap::Key,
-    theme::{Ground, Role, Theme},
+use super::strip::Strip;
+use crate::{
+    console::{
+        keymap::Key,
+        theme::{Ground, Role, Theme},
+    },
+    model::text::width,
 };
 
 /// A line of text with a cursor.

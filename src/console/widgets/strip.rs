@@ -1,43 +1,18 @@
 //! Lines of text built from left to right, cut and padded by what a terminal shows, not by bytes.
 
-use std::borrow::Cow;
-
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
     style::{Modifier, Style},
     text::{Line, Span},
 };
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_truncate::UnicodeTruncateStr;
+use unicode_width::UnicodeWidthStr;
 
-use crate::console::theme::{Role, Theme};
-
-/// Columns that `text` takes.
-pub fn width(text: &str) -> usize {
-    text.width()
-}
-
-/// `text` in at most `limit` columns; what is cut ends in `…`.
-pub fn fit(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.width() <= limit {
-        return Cow::Borrowed(text);
-    }
-    if limit == 0 {
-        return Cow::Borrowed("");
-    }
-    let mut cut = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide > limit - 1 {
-            break;
-        }
-        used += wide;
-        cut.push(c);
-    }
-    cut.push('…');
-    Cow::Owned(cut)
-}
+use crate::{
+    console::theme::{Role, Theme},
+    model::text::fit,
+};
 
 /// `text` folded at spaces to lines of at most `limit` columns; longer words are cut. At least one line.
 pub fn fold(text: &str, limit: usize) -> Vec<String> {
@@ -51,17 +26,27 @@ pub fn fold(text: &str, limit: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut line).trim_end().to_owned());
             used = 0;
         }
-        for c in word.chars() {
-            let wide = c.width().unwrap_or(0);
-            if used + wide > limit {
-                if c == ' ' {
-                    continue;
-                }
-                lines.push(std::mem::take(&mut line));
-                used = 0;
+        let mut rest = word;
+        while !rest.is_empty() {
+            let (head, wide) = rest.unicode_truncate(limit - used);
+            if !head.is_empty() {
+                line.push_str(head);
+                used += wide;
+                rest = &rest[head.len()..];
+                continue;
             }
-            line.push(c);
-            used += wide;
+            if rest.trim_end().is_empty() {
+                break;
+            }
+            if used == 0 {
+                // What is one sign to a reader and wider than a whole line.
+                line.push('…');
+                let mut signs = rest.chars();
+                signs.next();
+                rest = signs.as_str();
+            }
+            lines.push(std::mem::take(&mut line));
+            used = 0;
         }
     }
     if !line.is_empty() || lines.is_empty() {
@@ -246,15 +231,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::text::width;
 
     proptest! {
         #[test]
-        fn nothing_is_wider_than_its_room(text in "\\PC{0,60}", limit in 0_usize..40) {
-            prop_assert!(width(&fit(&text, limit)) <= limit);
-            if limit >= 2 {
-                for line in fold(&text, limit) {
-                    prop_assert!(width(&line) <= limit, "{line:?}");
-                }
+        fn no_folded_line_is_wider_than_its_room(text in "\\PC{0,60}", limit in 1_usize..40) {
+            for line in fold(&text, limit) {
+                prop_assert!(width(&line) <= limit, "{line:?}");
             }
         }
 

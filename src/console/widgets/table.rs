@@ -2,8 +2,11 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Modifier, text::Line};
 
-use super::strip::{Strip, draw_line, fit, width};
-use crate::console::theme::{Ground, Role, Theme};
+use super::strip::{Strip, draw_line};
+use crate::{
+    console::theme::{Ground, Role, Theme},
+    model::text::{fit, width},
+};
 
 /// A column.
 #[derive(Clone, Copy, Debug)]

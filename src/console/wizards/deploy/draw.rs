@@ -11,7 +11,7 @@ use crate::{
         overlays::{command_line, foot, plan_lines, problem_lines},
         panes::log_ring::LogRing,
         theme::Role,
-        widgets::strip::{Strip, cut, fold, width},
+        widgets::strip::{Strip, cut, fold},
         words::{count, span},
         world::Scene,
     },
@@ -20,6 +20,7 @@ use crate::{
         plan::Plan,
         route::Match,
         secret::Reference,
+        text::width,
         units::many,
     },
 };
