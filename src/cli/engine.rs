@@ -214,7 +214,8 @@ fn show(context: &Context<'_>, document: Document) {
     if document.degraded.is_some() {
         output.line(&format!("{}degraded: apps serve on, new work is refused", label("journal")));
     }
-    document.edge.troubles.iter().chain(&document.degraded).for_each(|problem| output.explain(problem));
+    document.edge.troubles.iter().for_each(|trouble| output.warn(trouble));
+    document.degraded.iter().for_each(|problem| output.explain(problem));
 }
 
 /// Ends the engine and returns once it is gone; false when none ran.

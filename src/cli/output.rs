@@ -137,7 +137,16 @@ impl Output {
 
     /// A problem for people: cause, place, evidence, next step.
     pub fn explain(&self, problem: &Problem) {
-        let mut text = format!("{} {}\n", self.paint_err(Tone::Danger, "✖"), problem.what);
+        self.tell(Tone::Danger, "✖", problem);
+    }
+
+    /// As `explain`, for what was done all the same.
+    pub fn warn(&self, problem: &Problem) {
+        self.tell(Tone::Warn, "▲", problem);
+    }
+
+    fn tell(&self, tone: Tone, symbol: &str, problem: &Problem) {
+        let mut text = format!("{} {}\n", self.paint_err(tone, symbol), problem.what);
         if let Some(at) = &problem.at {
             text.push_str(&format!("  {} {at}\n", self.paint_err(Tone::Muted, "at")));
         }

@@ -80,6 +80,12 @@ fn show(plan: &PrunePlan, context: &Context<'_>) {
         table.show(context.output);
         context.output.line(&format!("{}, {} freed at most", many(plan.objects.len(), "object"), plan.bytes));
     }
+    if plan.kept_volumes > 0 {
+        let kept = many(plan.kept_volumes as usize, "volume");
+        context
+            .output
+            .line(&format!("left alone, since they hold data of removed apps: {kept}; prune --volumes removes them too"));
+    }
     if plan.foreign > 0 {
         let foreign = many(plan.foreign as usize, "unused object");
         context.output.line(&format!("left alone, since not ours: {foreign}; see docker system df"));

@@ -23,14 +23,22 @@ impl Remove {
         let what = |fleet: &Fleet| {
             let releases = fleet.releases.get(&self.app).map_or(0, BTreeMap::len);
             let instances = fleet.instances_of(&self.app).filter(|instance| instance.state.is_alive()).count();
-            vec![
+            let volumes = fleet.volumes_of(&self.app).count();
+            let mut lines = vec![
                 deed::serving_line(fleet, &self.app),
                 format!(
                     "  − {}, {} and all logs go; there is no way back",
                     many(instances, "instance"),
                     many(releases, "release")
                 ),
-            ]
+            ];
+            if volumes > 0 {
+                lines.push(format!(
+                    "  · {} stays with its data; pilothouse prune --volumes removes what no app uses",
+                    many(volumes, "volume")
+                ));
+            }
+            lines
         };
         deed::ask_and_send(context, &self.app, command, what, &format!("remove {}?", self.app), true).await
     }

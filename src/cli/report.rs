@@ -45,6 +45,9 @@ pub struct Report {
     pub problem: Option<Problem>,
     #[serde(skip)]
     goal: Goal,
+    /// What is being done to the app by now, when nothing of it will serve afterwards.
+    #[serde(skip)]
+    leaving: Option<Aim>,
 }
 
 /// What success is.
@@ -71,6 +74,8 @@ impl Report {
             Goal::NotProved => Some(not_proved(deployment, fleet)),
             _ => deployment.cause.clone(),
         };
+        let leaving = fleet.active_deployment(&deployment.app).map(|newer| newer.aim);
+        let leaving = leaving.filter(|aim| matches!(aim, Aim::Stop | Aim::Remove));
         // A release that returned for another's failure has its address all the same.
         let url = app.and_then(|app| app.url.clone()).filter(|_| deployment.aim != Aim::Remove);
         Self {
@@ -93,6 +98,7 @@ impl Report {
             proof,
             problem,
             goal,
+            leaving,
         }
     }
 
@@ -142,7 +148,12 @@ impl Report {
 
     fn show_failure(&self, output: &Output) {
         let what = format!("{} {} {}", self.aim, self.app, self.state);
-        let still = self.serving.map(|release| format!("; release {release} serves on")).unwrap_or_default();
+        let still = match (self.leaving, self.serving) {
+            (Some(Aim::Stop), _) => "; the app is being stopped".to_owned(),
+            (Some(_), _) => "; the app is being removed".to_owned(),
+            (None, Some(release)) => format!("; release {release} serves on"),
+            (None, None) => String::new(),
+        };
         // The place has a line of its own.
         let cause = self.problem.as_ref().map(|problem| &problem.what).or(self.cause.as_ref()).cloned().unwrap_or_default();
         let mut told = Problem::app(format!("{what}: {cause}{still}")).hint(self.next.clone());

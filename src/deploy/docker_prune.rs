@@ -11,14 +11,18 @@ pub fn plan(fleet: &Fleet, volumes: bool) -> PrunePlan {
     let mut objects: Vec<PruneObject> =
         fleet.containers.values().filter_map(|container| of_container(fleet, container)).collect();
     objects.extend(fleet.images.values().flat_map(|image| of_image(fleet, image)));
-    if volumes {
-        objects.extend(fleet.volumes.values().filter_map(|volume| of_volume(fleet, volume)));
-    }
+    let unneeded = fleet.volumes.values().filter_map(|volume| of_volume(fleet, volume));
+    let kept_volumes = if volumes {
+        objects.extend(unneeded);
+        0
+    } else {
+        unneeded.count() as u32
+    };
     let bytes = Bytes(objects.iter().filter_map(|object| object.size).map(|size| size.0).sum());
     let containers = fleet.containers.values().filter(|container| !container.is_ours() && !container.state.is_alive()).count();
     let images = fleet.images.values().filter(|image| image.app.is_none() && image.containers == 0).count();
     let unused = fleet.volumes.values().filter(|volume| volume.app.is_none() && volume.containers == 0).count();
-    PrunePlan { objects, bytes, foreign: (containers + images + unused) as u32 }
+    PrunePlan { objects, bytes, foreign: (containers + images + unused) as u32, kept_volumes }
 }
 
 fn of_container(fleet: &Fleet, container: &Container) -> Option<PruneObject> {
@@ -109,7 +113,8 @@ mod tests {
         let volume =
             Volume { name: "shop-data".into(), driver: "local".into(), size: None, containers: 0, created_at: None, app };
         fleet.volumes.insert(volume.name.clone(), volume);
-        assert!(plan(&fleet, false).objects.is_empty());
-        assert_eq!(plan(&fleet, true).objects.len(), 1);
+        let (without, with) = (plan(&fleet, false), plan(&fleet, true));
+        assert_eq!((without.objects.len(), without.kept_volumes), (0, 1));
+        assert_eq!((with.objects.len(), with.kept_volumes), (1, 0));
     }
 }

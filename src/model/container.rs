@@ -279,6 +279,9 @@ pub struct PrunePlan {
     pub bytes: Bytes,
     /// Foreign objects that Docker would call unused, and that are left alone.
     pub foreign: u32,
+    /// Volumes of removed apps that stay, since volumes were not asked for.
+    #[serde(default)]
+    pub kept_volumes: u32,
 }
 
 /// What was found out about an image: enough to name the release and to start it.

@@ -326,6 +326,11 @@ impl Fleet {
         self.instances.values().filter(move |instance| instance.app == *app)
     }
 
+    /// Docker's volumes with the app's data.
+    pub fn volumes_of<'a>(&'a self, app: &'a AppId) -> impl Iterator<Item = &'a Volume> {
+        self.volumes.values().filter(move |volume| volume.app.as_ref() == Some(app))
+    }
+
     /// How many instances of each release run, newest release first.
     pub fn running(&self, app: &AppId) -> Vec<(ReleaseId, u32)> {
         let mut counts: BTreeMap<ReleaseId, u32> = BTreeMap::new();

@@ -528,6 +528,7 @@ pub(crate) fn prune_plan() -> PrunePlan {
         ],
         bytes: Bytes(480_000_000),
         foreign: 4,
+        kept_volumes: 1,
     }
 }
 

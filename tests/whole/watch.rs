@@ -95,8 +95,11 @@ fn a_rewritten_branch_is_told_and_its_new_commit_deployed_once() {
     let first = repository.git(&["rev-parse", "HEAD"]).trim().to_owned();
     push(&engine, &repository, "v2");
     serves(&engine, "v2");
-    repository.git(&["reset", "-q", "--hard", &first]);
+    // In one step, as a forced push does it.
+    repository.git(&["checkout", "-q", "--detach", &first]);
     push(&engine, &repository, "v3");
+    repository.git(&["branch", "-q", "-f", "main", "HEAD"]);
+    repository.git(&["checkout", "-q", "main"]);
     serves(&engine, "v3");
     assert!(events(&engine).contains("rewritten by a forced push"), "{}", events(&engine));
     // Back to a commit that was deployed before: deployed again, since the branch is there now.

@@ -158,13 +158,18 @@ pub(super) fn remove(fleet: &Fleet, app: &AppId) -> Offer {
     let instances = fleet.instances_of(app).filter(|it| it.state.is_alive()).count();
     let releases = fleet.releases.get(app).map_or(0, std::collections::BTreeMap::len);
     let url = fleet.apps.get(app).and_then(|app| app.url.clone()).unwrap_or_else(|| "none".to_owned());
+    let mut lines = vec![
+        line(Sign::Remove, "route", url),
+        line(Sign::Remove, many(instances, "instance"), "drained, then ended"),
+        line(Sign::Remove, many(releases, "release"), "with their files, logs and build cache"),
+    ];
+    let volumes = fleet.volumes_of(app).count();
+    if volumes > 0 {
+        lines.push(line(Sign::Note, many(volumes, "volume"), "with its data stays; a prune can remove it afterwards"));
+    }
     Offer {
         label: app.to_string(),
-        lines: vec![
-            line(Sign::Remove, "route", url),
-            line(Sign::Remove, many(instances, "instance"), "drained, then ended"),
-            line(Sign::Remove, many(releases, "release"), "with their files, logs and build cache"),
-        ],
+        lines,
         undo: "none: it can only be deployed again from its source".to_owned(),
         command: Command::Remove { app: app.clone() },
         same: format!("pilothouse remove {app}"),

@@ -97,7 +97,7 @@ impl Prune {
             }
             Step::Planned(plan) if plan.objects.is_empty() => {
                 let mut lines = vec![strip().text("Nothing of ours lies unused.").line()];
-                lines.extend(foreign(scene, plan));
+                lines.extend(left_alone(scene, plan));
                 (lines, foot(scene.theme, &[("v", other), ("Esc", "close")]))
             }
             Step::Planned(plan) => {
@@ -131,7 +131,7 @@ impl Prune {
         } else {
             lines.push(strip().put("!  ", Role::Warn).text("images can be pulled or built again; volumes stay").line());
         }
-        lines.extend(foreign(scene, plan));
+        lines.extend(left_alone(scene, plan));
         lines
     }
 }
@@ -149,8 +149,13 @@ fn object<'t>(strip: Strip<'t>, it: &PruneObject, name_wide: usize) -> Strip<'t>
         .muted(it.why.clone())
 }
 
-/// Foreign things that are left alone.
-fn foreign(scene: &Scene<'_>, plan: &PrunePlan) -> Option<Line<'static>> {
-    let count = many(plan.foreign as usize, "unused object");
-    (plan.foreign > 0).then(|| Strip::new(scene.theme).muted(format!("   left alone, since foreign: {count}")).line())
+/// What is left alone: data of removed apps, and what is foreign.
+fn left_alone(scene: &Scene<'_>, plan: &PrunePlan) -> Vec<Line<'static>> {
+    let kept = many(plan.kept_volumes as usize, "volume");
+    let foreign = many(plan.foreign as usize, "unused object");
+    let lines = [
+        (plan.kept_volumes, format!("   left alone, with data of removed apps: {kept}")),
+        (plan.foreign, format!("   left alone, since foreign: {foreign}")),
+    ];
+    lines.into_iter().filter(|(count, _)| *count > 0).map(|(_, words)| Strip::new(scene.theme).muted(words).line()).collect()
 }

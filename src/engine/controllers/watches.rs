@@ -140,6 +140,7 @@ impl Watches {
     async fn look(&self, app: &AppId, watch: &Watch, mut pace: Pace) -> Result<Next, Problem> {
         let began = Instant::now();
         pace.task.state = TaskState::Running;
+        pace.task.note = watch.words();
         pace.task.next_run = None;
         self.hub.observe(vec![Change::Task(pace.task.clone())]).await;
         let url = self.commands.watched_url(app, watch).await?;
