@@ -47,7 +47,14 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     }
     // A folder of this name would swallow the program.
     let target = if tree.has("bin/app/") { "bin/server" } else { "bin/app" };
-    recipe = recipe.built_by(format!("go build -o {target} {package}")).started_by(format!("./{target}")).because(main);
+    recipe = recipe.built_by(format!("go build -o {target} {package}")).because(main);
+    recipe = match listen_flag(tree) {
+        Some((file, flag)) => {
+            let proof = tree.proof_at(file, &format!("\"{}\"", flag.0), "takes where it listens as a flag");
+            recipe.started_by(format!("./{target} -{}={}", flag.0, flag.1)).because(proof)
+        }
+        None => recipe.started_by(format!("./{target}")),
+    };
     if framework.is_some() {
         recipe = recipe.on_port(if framework == Some("echo") {
             1323
@@ -63,7 +70,7 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     {
         recipe = recipe.because(tree.proof("go.mod", "needs cgo: a C compiler on the host"));
     }
-    Ok(Some(node::with_assets(recipe, tree)))
+    Ok(Some(node::pages::with_served_pages(recipe, tree, ".go")))
 }
 
 fn package_folder(package: &str) -> String {
@@ -107,4 +114,56 @@ fn main_package(tree: &Tree<'_>) -> Option<(String, crate::model::recipe::Proof)
     let file = found.first()?;
     let folder = folder(file);
     is_plain(&folder).then(|| (format!("./{folder}"), tree.proof_at(file, "func main(", "starts package main")))
+}
+
+/// The flag that says where the program listens, and its value, when nothing reads `PORT`: `("addr", "127.0.0.1:$PORT")`.
+fn listen_flag<'t>(tree: &Tree<'t>) -> Option<(&'t str, (&'static str, &'static str))> {
+    const ADDRESSES: [&str; 7] = ["addr", "address", "listen", "listen-addr", "http", "http-addr", "bind"];
+    const PORTS: [&str; 2] = ["port", "http-port"];
+    let sources: Vec<&str> =
+        tree.files_to(3).into_iter().filter(|path| ends(path, ".go") && !path.ends_with("_test.go")).collect();
+    if sources.iter().any(|path| tree.says(path, "PORT")) {
+        return None;
+    }
+    let of = |line: &str| {
+        let given = line.split_once("flag.")?.1;
+        let (kind, rest) = given.split_once('(')?;
+        let (name, rest) = rest.split_once('"')?.1.split_once('"')?;
+        let default = rest.trim_start_matches([',', ' ']);
+        if kind.starts_with("String") && default.starts_with('"') && default.contains(':') {
+            return Some((*ADDRESSES.iter().find(|known| **known == name)?, "127.0.0.1:$PORT"));
+        }
+        let is_number = kind.starts_with("Int") || kind.starts_with("Uint") || kind.starts_with("String");
+        Some((*PORTS.iter().find(|known| is_number && **known == name)?, "$PORT"))
+    };
+    sources.into_iter().find_map(|path| Some((path, tree.text(path)?.lines().find_map(of)?)))
+}
+
+/// `recipe`, whose programs stand where the commands of a `Procfile` look for them, and those commands: Heroku's Go puts every command of
+/// the module into `bin`, by its folder's name, and finds it there without a path.
+pub(super) fn for_procfile(recipe: &mut Recipe, tree: &Tree<'_>, is_web: bool, command: &str) -> Option<String> {
+    let (program, rest) =
+        command.split_once(' ').map_or((command, String::new()), |(program, rest)| (program, format!(" {rest}")));
+    let name = program.strip_prefix("./").unwrap_or(program);
+    let name = name.strip_prefix("bin/").unwrap_or(name);
+    if name.contains('/') || !is_plain(name) || tree.has(program.strip_prefix("./").unwrap_or(program)) {
+        return None;
+    }
+    let build = recipe.build.as_ref()?;
+    let (before, own) = build.rsplit_once("go build -o ")?;
+    let (target, package) = own.split_once(' ')?;
+    let of_command = format!("./cmd/{name}");
+    let is_command = tree.has(&format!("cmd/{name}/"));
+    let module = tree.text("go.mod").and_then(|text| text.lines().next()?.rsplit('/').next()).unwrap_or_default();
+    if !is_command && !(is_web && (program.contains('/') || name == module.trim_start_matches("module "))) {
+        return None;
+    }
+    let package = if is_command { of_command.as_str() } else { package };
+    let added = format!("go build -o bin/{name} {package}");
+    recipe.build = Some(match is_web {
+        true => format!("{before}{added}"),
+        false if target == format!("bin/{name}") => build.clone(),
+        false => format!("{build} && {added}"),
+    });
+    Some(format!("./bin/{name}{rest}"))
 }

@@ -74,6 +74,7 @@ const LANGUAGES: &[Language] = &[
     static_site::detect,
     node::alone,
     python::alone,
+    java::alone,
     dockerfile::detect,
     compose::detect,
     shell::detect,
@@ -91,14 +92,14 @@ pub fn detect(survey: &Survey) -> Result<Recipe, Problem> {
         match language(&tree) {
             Ok(Some(mut recipe)) => {
                 recipe.proof.extend(versions::proofs(&tree, &recipe));
-                return Ok(procfile::over(recipe, processes));
+                return Ok(procfile::over(recipe, &tree, processes));
             }
             Ok(None) => {}
             Err(problem) => first_problem = first_problem.or(Some(problem)),
         }
     }
     if !processes.is_empty() {
-        return Ok(procfile::over(procfile::alone(), processes));
+        return Ok(procfile::over(procfile::alone(), &tree, processes));
     }
     Err(first_problem.unwrap_or_else(|| unrecognised(&tree)))
 }

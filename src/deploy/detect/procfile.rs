@@ -1,6 +1,9 @@
 //! `Procfile`: one process per line, `NAME: COMMAND`; it says what is started, whatever the language.
 
-use super::tree::{Tree, proof};
+use super::{
+    go, php,
+    tree::{Tree, proof},
+};
 use crate::model::{
     Problem,
     recipe::{Proof, Recipe},
@@ -51,10 +54,12 @@ pub(super) fn alone() -> Recipe {
 }
 
 /// `recipe`, started as `processes` say; install and build stay.
-pub(super) fn over(mut recipe: Recipe, processes: Vec<Line>) -> Recipe {
+pub(super) fn over(mut recipe: Recipe, tree: &Tree<'_>, mut processes: Vec<Line>) -> Recipe {
+    // What is built for `web` comes first.
+    processes.sort_by_key(|line| line.name != "web");
     for mut line in processes {
         let place = format!("{FILE}:{}", line.number);
-        line.command = with_programs(&recipe, line.command);
+        line.command = as_here(&mut recipe, tree, &line).unwrap_or_else(|| with_programs(&recipe, line.command));
         match line.name.as_str() {
             "web" => {
                 recipe.proof.retain(|proof| !is_of_start(proof));
@@ -72,6 +77,15 @@ pub(super) fn over(mut recipe: Recipe, processes: Vec<Line>) -> Recipe {
         }
     }
     recipe
+}
+
+/// What this host says for a command that only the platforms know; absent when it is said alike.
+fn as_here(recipe: &mut Recipe, tree: &Tree<'_>, line: &Line) -> Option<String> {
+    match recipe.language.as_str() {
+        "php" => php::in_place_of(&line.command, recipe),
+        "go" => go::for_procfile(recipe, tree, line.name == "web", &line.command),
+        _ => None,
+    }
 }
 
 /// Procfiles name programs of the app's own packages (`web: gunicorn shop:app`): they are found first.

@@ -54,7 +54,7 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
         };
         let recipe = recipe.framework(framework.or(Some("rack"))).started_by(start).on_port(9292);
         let recipe = recipe.with_env("RACK_ENV", "production").because(tree.proof("config.ru", "starts the Rack app"));
-        return Ok(Some(node::with_assets(recipe, tree)));
+        return Ok(Some(node::pages::with_assets(recipe, tree)));
     }
     let only = || {
         let mut scripts = tree.files_to(0).into_iter().filter(|path| ends(path, ".rb"));
@@ -90,13 +90,13 @@ fn rails(tree: &Tree<'_>, recipe: Recipe) -> Recipe {
         let folder = if tree.has("app/assets/") { "app/assets/" } else { "app/javascript/" };
         recipe.proof.push(tree.proof(folder, "built by assets:precompile"));
         // It runs the build script itself; the packages must be there.
-        if let (Some(assets), Some(install)) = (node::assets(tree), recipe.install.clone()) {
+        if let (Some(assets), Some(install)) = (node::pages::assets(tree), recipe.install.clone()) {
             recipe.install = Some(format!("{install} && {}", assets.install));
             recipe.proof.push(assets.proof);
         }
         recipe
     } else {
-        node::with_assets(recipe, tree)
+        node::pages::with_assets(recipe, tree)
     }
 }
 

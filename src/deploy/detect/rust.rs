@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{reading::is_plain, tree::Tree};
+use super::{node, reading::is_plain, tree::Tree};
 use crate::model::{Problem, recipe::Recipe};
 
 const FILE: &str = "Cargo.toml";
@@ -97,7 +97,7 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     if let Some((_, _, port)) = framework {
         recipe = recipe.on_port(*port);
     }
-    Ok(Some(recipe.built_by(build).started_by(start)))
+    Ok(Some(node::pages::with_served_pages(recipe.built_by(build).started_by(start), tree, ".rs")))
 }
 
 /// A page that Trunk or Dioxus builds for the browser.

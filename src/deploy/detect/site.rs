@@ -47,7 +47,7 @@ fn hugo(tree: &Tree<'_>) -> Option<Recipe> {
     let proof = tree.proof(file, format!("built by hugo, which must be installed on the host; static files in {output}"));
     let mut recipe = Recipe::files("static", output).framework(Some("hugo")).built_by("hugo --minify").because(proof);
     // Its own pipes call packages of npm; the build stays hugo's, unless a script calls it.
-    if let Some(assets) = node::assets(tree) {
+    if let Some(assets) = node::pages::assets(tree) {
         recipe.install = Some(assets.install);
         let calls_hugo = tree
             .text("package.json")

@@ -4,6 +4,7 @@ mod bundler;
 mod framework;
 mod manager;
 mod nx;
+pub(super) mod pages;
 mod scripts;
 mod workspace;
 
@@ -83,35 +84,6 @@ pub(super) fn alone(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
         let proof = tree.proof(file, "starts a file with a usual name");
         Recipe::process("node").started_by(format!("node {file}")).with_env("NODE_ENV", "production").because(proof)
     }))
-}
-
-/// What another language's pages need: install and build by the node package beside it.
-pub(super) struct Assets {
-    pub(super) install: String,
-    pub(super) build: String,
-    pub(super) proof: Proof,
-}
-
-/// The node package beside another language that has something to build; absent when there is none.
-pub(super) fn assets(tree: &Tree<'_>) -> Option<Assets> {
-    let package = Package::of(tree).ok()??;
-    let script = package.build_script()?;
-    package.has_dependencies().then(|| Assets {
-        install: package.manager.install.to_owned(),
-        build: package.run(script),
-        proof: package.says(script, format!("scripts.{script} builds its pages, {} installs", package.manager.name)),
-    })
-}
-
-/// `recipe`, with its pages installed after it and built before it.
-pub(super) fn with_assets(mut recipe: Recipe, tree: &Tree<'_>) -> Recipe {
-    if let Some(assets) = assets(tree) {
-        recipe.install =
-            Some(recipe.install.map_or_else(|| assets.install.clone(), |own| format!("{own} && {}", assets.install)));
-        recipe.build = Some(recipe.build.map_or_else(|| assets.build.clone(), |own| format!("{} && {own}", assets.build)));
-        recipe.proof.push(assets.proof);
-    }
-    recipe
 }
 
 fn parse(text: &str, tree: &Tree<'_>) -> Result<Value, Problem> {

@@ -123,7 +123,7 @@ fn recipe(tree: &Tree<'_>, packages: Option<Packages>, start: Option<Start>) -> 
         recipe.port = start.port;
         recipe.build = start.build;
     }
-    node::with_assets(recipe, tree)
+    node::pages::with_assets(recipe, tree)
 }
 
 fn start(project: &Project<'_>) -> Option<Start> {
