@@ -15,7 +15,7 @@ use crate::{
         edge::{EdgeStatus, Slot},
         ids::{AppId, ReleaseId},
         log::LogLabels,
-        problem::{Problem, ProblemKind},
+        problem::{Problem, ProblemKind, is_full},
         units::Millis,
     },
     runtimes::keepers,
@@ -87,11 +87,10 @@ async fn launch(tools: &Tools, slot: Slot, replaces: Option<Slot>) -> Result<(),
 }
 
 fn unwritable(root: &Path, error: &io::Error) -> Problem {
-    let (what, next) = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            ("the disk is full: the edge's settings cannot be written".to_owned(), "free some space")
-        }
-        _ => (format!("cannot write the edge's settings: {error}"), "see to it that the folder can be written"),
+    let (what, next) = if is_full(error) {
+        ("the disk is full: the edge's settings cannot be written".to_owned(), "free some space")
+    } else {
+        (format!("cannot write the edge's settings: {error}"), "see to it that the folder can be written")
     };
     Problem::unavailable(what).at(root.display().to_string()).hint(format!("{next}, then: pilothouse edge replace"))
 }

@@ -1,6 +1,6 @@
 //! What went wrong, where, and what to do next: the one error that leaves a room.
 
-use std::fmt;
+use std::{fmt, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,15 @@ impl Problem {
         Self::new(ProblemKind::Internal, what)
     }
 
+    /// Of a file or folder that could not be written.
+    pub fn unwritable(path: &Path, error: &io::Error) -> Self {
+        let place = path.display().to_string();
+        if is_full(error) {
+            return Self::limit("the disk is full").at(place).hint("free some space, then deploy again");
+        }
+        Self::unavailable(format!("cannot write it: {error}")).at(place)
+    }
+
     pub fn at(mut self, place: impl Into<String>) -> Self {
         self.at = Some(escaped(place.into()));
         self
@@ -114,6 +123,11 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+/// Whether nothing more can be written: the disk, or what its owner may have of it, is used up.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
 
 /// `text` on one line, with escapes for control characters and for those that turn a line's direction.
 fn escaped(text: String) -> String {

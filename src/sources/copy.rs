@@ -24,7 +24,7 @@ const CHUNK: usize = 1 << 20;
 pub fn copy(from: &Path, entries: &[Entry], into: &Path, cancel: &CancellationToken) -> Result<(), Problem> {
     let mut folder = fs::DirBuilder::new();
     folder.recursive(true).mode(0o755);
-    folder.create(into).map_err(|error| unwritable(into, &error))?;
+    folder.create(into).map_err(|error| Problem::unwritable(into, &error))?;
     let mut buffer = vec![0; CHUNK];
     for entry in entries {
         if cancel.is_cancelled() {
@@ -32,8 +32,8 @@ pub fn copy(from: &Path, entries: &[Entry], into: &Path, cancel: &CancellationTo
         }
         let target = into.join(&entry.path);
         match &entry.kind {
-            Kind::Folder => folder.create(&target).map_err(|error| unwritable(&target, &error))?,
-            Kind::Link { target: to } => symlink(to, &target).map_err(|error| unwritable(&target, &error))?,
+            Kind::Folder => folder.create(&target).map_err(|error| Problem::unwritable(&target, &error))?,
+            Kind::Link { target: to } => symlink(to, &target).map_err(|error| Problem::unwritable(&target, &error))?,
             Kind::File { executable, .. } => {
                 let mode = if *executable { 0o755 } else { 0o644 };
                 match File::open(from.join(&entry.path)) {
@@ -48,7 +48,7 @@ pub fn copy(from: &Path, entries: &[Entry], into: &Path, cancel: &CancellationTo
 }
 
 fn copy_file(mut source: File, path: &Path, mode: u32, buffer: &mut [u8], cancel: &CancellationToken) -> Result<(), Problem> {
-    let wrong = |error: io::Error| unwritable(path, &error);
+    let wrong = |error: io::Error| Problem::unwritable(path, &error);
     let mut target = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(wrong)?;
     if rustix::fs::ioctl_ficlone(&target, &source).is_err() {
         loop {
@@ -68,13 +68,4 @@ fn copy_file(mut source: File, path: &Path, mode: u32, buffer: &mut [u8], cancel
         target.set_modified(time).map_err(wrong)?;
     }
     Ok(())
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Problem {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Problem::limit("the disk is full").at(path.display().to_string()).hint("free some space, then deploy again")
-        }
-        _ => Problem::unavailable(format!("cannot write it: {error}")).at(path.display().to_string()),
-    }
 }

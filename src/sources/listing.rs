@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Limits, cancelled};
 use crate::model::{
     Problem,
+    problem::is_full,
     source::{NotUtf8, Survey},
     units::Bytes,
 };
@@ -190,9 +191,7 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
         std::io::ErrorKind::PermissionDenied => Problem::user("no permission to read it")
             .at(place.clone())
             .hint(format!("chmod -R u+rX {place}, or ignore it in .gitignore")),
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Problem::limit("the disk is full").at(place).hint("free some space, then deploy again")
-        }
+        _ if is_full(error) => Problem::unwritable(path, error),
         _ => Problem::unavailable(format!("cannot read it: {error}")).at(place),
     }
 }

@@ -31,11 +31,11 @@ pub(super) fn read(file: &Path) -> Option<Artefact> {
 pub(super) fn write(file: &Path, artefact: &Artefact) -> Result<(), Problem> {
     // One call for all files: each by itself would take a disk's turn per file.
     if let Ok(root) = File::open(&artefact.root) {
-        rustix::fs::syncfs(&root).map_err(|error| disk::unwritable(&artefact.root, &error.into()))?;
+        rustix::fs::syncfs(&root).map_err(|error| Problem::unwritable(&artefact.root, &error.into()))?;
     }
     let content =
         serde_json::to_vec_pretty(artefact).map_err(|error| Problem::internal(format!("cannot write the artefact: {error}")))?;
-    disk::write_whole(file, &content).map_err(|error| disk::unwritable(file, &error))
+    disk::write_whole(file, &content).map_err(|error| Problem::unwritable(file, &error))
 }
 
 /// One thing in a tree, with what its digest is made of.

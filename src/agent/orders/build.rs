@@ -171,7 +171,7 @@ impl Build<'_> {
                 disk::remove(path)?;
             }
             for path in [&cache, &scratch.join("home"), &scratch.join("tmp")] {
-                fs::create_dir_all(path).map_err(|error| disk::unwritable(path, &error))?;
+                fs::create_dir_all(path).map_err(|error| Problem::unwritable(path, &error))?;
             }
             let unlimited = Limits { bytes: Bytes(u64::MAX), files: usize::MAX };
             let entries = listing::walk(&source, listing::Which::All, &[], unlimited, &cancel)?;

@@ -182,8 +182,8 @@ impl Build<'_> {
         let folder = self.tools.settings.state.keeper(&super::build::keeper_name(self.work.deployment, 0));
         let labels = LogLabels { app: self.work.app.clone(), release: self.work.release, instance: "build".to_owned() };
         let labels = serde_json::to_vec(&labels).map_err(|error| Problem::internal(error.to_string()))?;
-        fs::create_dir_all(folder.join("log")).map_err(|error| disk::unwritable(&folder, &error))?;
-        disk::write_whole(&folder.join("labels.json"), &labels).map_err(|error| disk::unwritable(&folder, &error))?;
+        fs::create_dir_all(folder.join("log")).map_err(|error| Problem::unwritable(&folder, &error))?;
+        disk::write_whole(&folder.join("labels.json"), &labels).map_err(|error| Problem::unwritable(&folder, &error))?;
         Ok(folder)
     }
 
@@ -346,7 +346,7 @@ impl Build<'_> {
         blocking(move || {
             if keeps && source.is_dir() {
                 disk::remove(&tree)?;
-                fs::rename(&source, &tree).map_err(|error| disk::unwritable(&tree, &error))?;
+                fs::rename(&source, &tree).map_err(|error| Problem::unwritable(&tree, &error))?;
             }
             let root = if keeps { tree } else { release };
             let artefact = Artefact { digest, root, bytes, files: 0, image, images };

@@ -7,7 +7,6 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::disk;
 use crate::{
     model::{Problem, units::Bytes},
     sources::{Limits, listing},
@@ -30,14 +29,14 @@ pub(super) fn take(tree: &Path, output: &str, site: &Path, cancel: &Cancellation
             .hint("have the build copy the file instead of linking to it"),
         _ => problem,
     })?;
-    fs::rename(&folder, site).map_err(|error| disk::unwritable(site, &error))?;
+    fs::rename(&folder, site).map_err(|error| Problem::unwritable(site, &error))?;
     Ok(site.to_path_buf())
 }
 
 /// The folder, which must lie inside the tree and hold a page.
 fn check(tree: &Path, output: &str) -> Result<PathBuf, Problem> {
     let place = format!("build.output `{output}`");
-    let real_tree = tree.canonicalize().map_err(|error| disk::unwritable(tree, &error))?;
+    let real_tree = tree.canonicalize().map_err(|error| Problem::unwritable(tree, &error))?;
     let Ok(folder) = tree.join(output).canonicalize() else {
         return Err(absent(&real_tree, format!("the build left no folder `{output}`"), place));
     };

@@ -91,17 +91,6 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Why a file or folder could not be written.
-pub(super) fn unwritable(path: &Path, error: &io::Error) -> Problem {
-    let place = path.display().to_string();
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Problem::limit("the disk is full").at(place).hint("free some space, then deploy again")
-        }
-        _ => Problem::unavailable(format!("cannot write it: {error}")).at(place),
-    }
-}
-
 /// Does blocking work beside the runtime's threads.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::internal("a task of the agent ended before its time"))

@@ -86,13 +86,13 @@ async fn bring(
         return Ok(survey);
     }
     wipe(&[file.clone(), folder.clone()]).await?;
-    fs::create_dir_all(release).map_err(|error| disk::unwritable(release, &error))?;
+    fs::create_dir_all(release).map_err(|error| Problem::unwritable(release, &error))?;
     let visit = visit(settings, progress, cancel)?;
     match sources::open(source).fetch(&folder, &visit).await {
         Ok(survey) => {
             let content =
                 serde_json::to_vec(&survey).map_err(|error| Problem::internal(format!("cannot write the survey: {error}")))?;
-            disk::write_whole(&file, &content).map_err(|error| disk::unwritable(&file, &error))?;
+            disk::write_whole(&file, &content).map_err(|error| Problem::unwritable(&file, &error))?;
             Ok(survey)
         }
         Err(problem) => {

@@ -39,12 +39,12 @@ pub(super) async fn fetch(
 ) -> Outcome {
     let bring = async {
         let folder = tools.settings.state.release(app, release);
-        fs::create_dir_all(&folder).map_err(|error| disk::unwritable(&folder, &error))?;
+        fs::create_dir_all(&folder).map_err(|error| Problem::unwritable(&folder, &error))?;
         let survey = survey_of(bring(tools, reference, app, release, None, &progress).await?);
         let content =
             serde_json::to_vec(&survey).map_err(|error| Problem::internal(format!("cannot write the survey: {error}")))?;
         let file = folder.join("survey.json");
-        disk::write_whole(&file, &content).map_err(|error| disk::unwritable(&file, &error))?;
+        disk::write_whole(&file, &content).map_err(|error| Problem::unwritable(&file, &error))?;
         Ok(survey)
     };
     tokio::select! {

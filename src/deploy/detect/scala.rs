@@ -30,13 +30,17 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     let recipe = Recipe::process("scala").framework(framework).packages_by("sbt").because(tree.proof(FILE, "built by sbt"));
     let staged = play || plugins.contains("sbt-native-packager");
     if staged {
-        let flags = if play { " -Dhttp.address=127.0.0.1 -Dhttp.port=$PORT" } else { "" };
+        // A file with its process id that a killed one leaves behind would keep the next one from starting.
+        let flags = if play { " -Dpidfile.path=/dev/null -Dhttp.address=127.0.0.1 -Dhttp.port=$PORT" } else { "" };
         let stage = "target/universal/stage/bin";
         let start = match name {
             Some(name) => format!("./{stage}/{name}{flags}"),
             None => format!("$(ls {stage}/* | grep -v .bat | head -n 1){flags}"),
         };
-        let recipe = recipe.built_by("sbt stage").started_by(start);
+        let mut recipe = recipe.built_by("sbt stage").started_by(start);
+        if play {
+            recipe = recipe.because(tree.proof(FILE, "starts Play; needs play.http.secret.key in its configuration"));
+        }
         return Ok(Some(recipe.because(tree.proof("project/plugins.sbt", "starts what `sbt stage` leaves"))));
     }
     if plugins.contains("sbt-assembly") {

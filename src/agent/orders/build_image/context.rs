@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::disk,
     builder::Builder,
     ignore_file::{FILE, Ignored},
 };
@@ -140,7 +139,7 @@ pub(super) fn text(root: &Path, path: &str) -> Result<String, Problem> {
     }
     fs::read_to_string(&full).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => Problem::user("it is not text").at(path.to_owned()),
-        _ => disk::unwritable(&full, &error),
+        _ => Problem::unwritable(&full, &error),
     })
 }
 

@@ -10,7 +10,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::{super::disk::unwritable, answer::Made};
+use super::answer::Made;
 use crate::{
     config::StateDir,
     model::{
@@ -96,7 +96,7 @@ impl Remembered {
             begun.add(entry.clone())?;
             Ok(begun)
         };
-        begin().map_err(|error| unwritable(&state.left_by_builds(), &error))
+        begin().map_err(|error| Problem::unwritable(&state.left_by_builds(), &error))
     }
 
     /// Every file that no build holds.

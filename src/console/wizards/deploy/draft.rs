@@ -182,6 +182,12 @@ impl Draft {
         }
     }
 
+    /// Whether nothing runs: the edge serves the files.
+    pub fn is_static(&self) -> bool {
+        let is_empty = |input: Input| self.shown(input).is_some_and(|field| field.text().trim().is_empty());
+        self.runtime.is_none() && self.kind() != Kind::Image && is_empty(Input::Start) && !is_empty(Input::Output)
+    }
+
     /// What the source is: as said, else as it looks.
     pub fn kind(&self) -> Kind {
         match self.kind {

@@ -162,6 +162,7 @@ impl Deploy {
                 format!("{}: {}", Kind::AsItLooks.word(), self.draft.kind().word())
             }
             Input::Kind => self.draft.kind.word().to_owned(),
+            Input::Runtime if self.draft.is_static() => "none: static files".to_owned(),
             Input::Runtime => self.draft.runtime().word().to_owned(),
             Input::Strategy => self.draft.strategy().word().to_owned(),
             _ => String::new(),
@@ -188,6 +189,7 @@ impl Deploy {
             Input::Start => "starts the app, which must listen on $PORT; empty: static files".to_owned(),
             Input::Output => "folder of static files that the edge serves; empty: none".to_owned(),
             Input::Port => "a fixed port; empty: a free one, told by PORT".to_owned(),
+            Input::Runtime if self.draft.is_static() => "the edge serves them; ← and → have them run".to_owned(),
             Input::Runtime => match self.draft.runtime() {
                 Runtime::Process => "a process of this machine under a keeper".to_owned(),
                 Runtime::Docker => docker_word(scene),
