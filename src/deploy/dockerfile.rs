@@ -23,7 +23,6 @@ pub const BASES: &[(&str, &str)] = &[
     ("java", "maven:3-eclipse-temurin-21"),
     ("node", "node:22-bookworm-slim"),
     ("php", "php:8.4-cli-bookworm"),
-    ("procfile", "debian:12-slim"),
     ("python", "python:3.13-slim-bookworm"),
     ("ruby", "ruby:3.4-bookworm"),
     ("rust", "rust:1-bookworm"),

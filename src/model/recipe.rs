@@ -13,7 +13,7 @@ pub struct Proof {
 /// How to turn a source into something that serves. Absent commands are not needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// `node`, `python`, `static`, `procfile`; the field's usual word.
+    /// `node`, `python`, `static`, `shell`; the field's usual word.
     pub language: String,
     pub framework: Option<String>,
     pub package_manager: Option<String>,

@@ -71,7 +71,9 @@ const LANGUAGES: &[Language] = &[
     cpp::detect,
     perl::detect,
     site::late,
+    shell::beside_pages,
     static_site::detect,
+    python::documentation,
     node::alone,
     python::alone,
     java::alone,
@@ -108,9 +110,30 @@ fn unrecognised(tree: &Tree<'_>) -> Problem {
     if tree.is_empty() {
         return Problem::not_found("there are no files").hint("deploy a folder or repository that holds an app");
     }
-    let looked = "package.json, requirements.txt, pyproject.toml, go.mod, Cargo.toml, Gemfile, composer.json, pom.xml, build.gradle, \
-                  mix.exs, deno.json, *.csproj, CMakeLists.txt, index.html, public/index.html, start.sh, Procfile";
-    let problem = Problem::not_found(format!("cannot tell how to run this: none of {looked} is in its root"));
+    const LOOKED: &[&str] = &[
+        "package.json",
+        "requirements.txt",
+        "pyproject.toml",
+        "go.mod",
+        "Cargo.toml",
+        "Gemfile",
+        "composer.json",
+        "pom.xml",
+        "build.gradle",
+        "mix.exs",
+        "deno.json",
+        "*.csproj",
+        "CMakeLists.txt",
+        "index.html",
+        "public/index.html",
+        "start.sh",
+        "Procfile",
+    ];
+    let cannot = |why: String| Problem::not_found(format!("cannot tell how to run this: {why}"));
+    let problem = tree.first(LOOKED).map_or_else(
+        || cannot(format!("none of {} is in its root", LOOKED.join(", "))),
+        |file| cannot(format!("{file} says neither what is started nor what is built")).at(file),
+    );
     let problem = problem.evidence([format!("the root holds {}", tree.root_words())]);
     match tree.nested() {
         Some(folder) => problem.hint(format!("deploy the folder `{folder}`, or say --start 'COMMAND'")),

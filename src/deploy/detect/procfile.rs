@@ -50,15 +50,20 @@ pub(super) fn read(tree: &Tree<'_>) -> Result<Vec<Line>, Problem> {
 
 /// The recipe of a source that is nothing but its `Procfile`.
 pub(super) fn alone() -> Recipe {
-    Recipe { language: "procfile".to_owned(), runtime: "process".to_owned(), ..Recipe::default() }
+    Recipe::process("shell")
 }
 
 /// `recipe`, started as `processes` say; install and build stay.
 pub(super) fn over(mut recipe: Recipe, tree: &Tree<'_>, mut processes: Vec<Line>) -> Recipe {
     // What is built for `web` comes first.
     processes.sort_by_key(|line| line.name != "web");
+    let detected = recipe.start.clone().filter(|_| processes.first().is_none_or(|line| line.name != "web"));
     for mut line in processes {
         let place = format!("{FILE}:{}", line.number);
+        if detected.as_ref().is_some_and(|start| is_same(tree, start, &line.command)) {
+            recipe.proof.push(proof(place, format!("`{}` is the start command: it is started once", line.name)));
+            continue;
+        }
         line.command = as_here(&mut recipe, tree, &line).unwrap_or_else(|| with_programs(&recipe, line.command));
         match line.name.as_str() {
             "web" => {
@@ -67,6 +72,9 @@ pub(super) fn over(mut recipe: Recipe, tree: &Tree<'_>, mut processes: Vec<Line>
                 recipe.start = Some(line.command);
                 recipe.output = None;
                 "process".clone_into(&mut recipe.runtime);
+                if recipe.language == "static" {
+                    "shell".clone_into(&mut recipe.language);
+                }
             }
             // On the platforms that know it, it runs once before a release takes over.
             "release" => recipe.proof.push(proof(place, "`release` is not run yet; left out")),
@@ -77,6 +85,25 @@ pub(super) fn over(mut recipe: Recipe, tree: &Tree<'_>, mut processes: Vec<Line>
         }
     }
     recipe
+}
+
+/// Whether two commands start the same thing, however its program and its script are named.
+fn is_same(tree: &Tree<'_>, one: &str, other: &str) -> bool {
+    let scripts: Option<serde_json::Value> = tree.text("package.json").and_then(|text| serde_json::from_str(text).ok());
+    let script = |command: &str| {
+        let mut words = command.split_whitespace();
+        words.next().filter(|program| ["npm", "yarn", "pnpm", "bun"].contains(program))?;
+        let name = words.next().and_then(|word| if word == "run" { words.next() } else { Some(word) })?;
+        scripts.as_ref()?["scripts"][name].as_str().filter(|_| words.next().is_none()).map(str::to_owned)
+    };
+    let bare = |command: &str| {
+        let command = script(command).unwrap_or_else(|| command.to_owned());
+        let mut words = command.split_whitespace().skip_while(|word| *word == "exec").map(|word| word.trim_start_matches("./"));
+        let program = words.next().map(|program| program.rsplit('/').next().unwrap_or(program).trim_end_matches('3').to_owned());
+        let rest: Vec<String> = words.filter(|word| *word != "-u").map(str::to_owned).collect();
+        (program, rest)
+    };
+    bare(one) == bare(other)
 }
 
 /// What this host says for a command that only the platforms know; absent when it is said alike.

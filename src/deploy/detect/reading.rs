@@ -17,11 +17,18 @@ pub(super) fn first_named<'n>(text: &str, known: &[(&str, &'n str)]) -> Option<&
 
 /// The value of `name: 'value'` in a configuration written in JavaScript; comments are skipped, computed values are not.
 pub(super) fn setting(text: &str, name: &str) -> Option<String> {
-    lines_of_code(text).find_map(|line| {
-        let rest = value_after(line, name)?;
-        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
-        rest[1..].split_once(quote).map(|(value, _)| value.to_owned())
-    })
+    lines_of_code(text).find_map(|line| quoted(value_after(line, name)?))
+}
+
+/// What follows `name:` in a configuration written in JavaScript, to the end of its line.
+pub(super) fn setting_value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    lines_of_code(text).find_map(|line| value_after(line, name))
+}
+
+/// The text in quotes that `value` begins with.
+pub(super) fn quoted(value: &str) -> Option<String> {
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    value[1..].split_once(quote).map(|(value, _)| value.to_owned())
 }
 
 /// Whether `name: word` stands in a configuration written in JavaScript.

@@ -27,7 +27,8 @@ pub(super) fn late(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     }
     let pages = ["_posts/", "_layouts/", "_includes/"].iter().any(|folder| tree.has(folder))
         || tree.first(&["index.md", "index.markdown"]).is_some();
-    if tree.has("_config.yml") && pages {
+    // Jupyter Book names its configuration alike.
+    if tree.has("_config.yml") && pages && !tree.has("_toc.yml") {
         return Ok(made("jekyll", "_config.yml", "jekyll build", "_site"));
     }
     Ok(None)
@@ -54,6 +55,9 @@ fn hugo(tree: &Tree<'_>) -> Option<Recipe> {
             .is_some_and(|text| text.lines().any(|line| line.contains("\"build\"") && line.contains("hugo")));
         recipe.build = if calls_hugo { Some(assets.build) } else { recipe.build };
         recipe.proof.push(assets.proof);
+    } else if let Some((install, proof)) = node::pages::tools(tree) {
+        recipe.install = Some(install);
+        recipe.proof.push(proof);
     }
     Some(recipe)
 }

@@ -1,6 +1,7 @@
 //! A folder of files with an `index.html`: served as it is.
 
 use super::{
+    node,
     reading::{field, inside},
     tree::Tree,
 };
@@ -33,7 +34,7 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
         let proof = tree.proof_at("Staticfile", "root", format!("static files in {}", words(&found)));
         return Ok(Some(Recipe::files("static", found).because(proof)));
     }
-    Ok(folder(tree).map(|folder| {
+    Ok(folder(tree).filter(|_| !node::unservable::owns_the_pages(tree)).map(|folder| {
         let proof = tree.proof(&page(folder), format!("static files in {}", words(folder)));
         Recipe::files("static", folder).because(proof)
     }))

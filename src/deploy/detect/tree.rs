@@ -152,12 +152,23 @@ impl<'a> Tree<'a> {
             "build.gradle.kts",
             "mix.exs",
             "deno.json",
+            "hugo.toml",
+            "hugo.yaml",
+            "book.toml",
+            "mkdocs.yml",
             "gleam.toml",
             "CMakeLists.txt",
             "index.php",
             "Dockerfile",
         ];
-        let app = |path: &&str| path.rsplit_once('/').is_some_and(|(_, file)| SIGNS.contains(&file) || file.ends_with(".csproj"));
+        // Pages of these folders are patterns, not pages.
+        let is_pattern = |path: &str| {
+            let folder = path.strip_suffix("/index.html").and_then(|folder| folder.rsplit('/').next());
+            folder.is_some_and(|folder| ["layouts", "templates", "_layouts", "_default"].contains(&folder))
+        };
+        let app = |path: &&str| {
+            !is_pattern(path) && path.rsplit_once('/').is_some_and(|(_, file)| SIGNS.contains(&file) || file.ends_with(".csproj"))
+        };
         self.files_to(3).into_iter().find(app).and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder)
     }
 }

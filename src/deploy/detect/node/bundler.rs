@@ -1,6 +1,9 @@
 //! Bundlers and site generators that leave a folder of files.
 
-use super::{Package, Serves};
+use super::{
+    Package, Serves,
+    output::{Told, join},
+};
 use crate::deploy::detect::reading::{inside, setting, word_after};
 
 /// One that leaves static files.
@@ -48,29 +51,34 @@ pub(super) const KNOWN: &[Bundler] = &[
     bundler("snowpack", "snowpack", "build", "snowpack build"),
     common("@rspack/cli", "rspack", "dist", "rspack build"),
     common("webpack-cli", "webpack", "dist", "webpack --mode production"),
+    common("gulp", "gulp", "dist", "gulp build"),
+    common("grunt", "grunt", "dist", "grunt build"),
 ];
 
 impl Package<'_> {
     /// Where a bundler leaves its files: as its configuration, its command, or its habit says.
     pub(super) fn files(&self, known: &Bundler) -> Serves {
-        let key = self.build_script().unwrap_or("build");
+        let key = self.build_script_of(Some(known.name)).unwrap_or("build");
         let script = self.script(key).unwrap_or_default();
-        let told = ["--outDir", "--out-dir", "--dist-dir", "--dest", "--output-path", "--output"];
-        if let Some(folder) = told.iter().find_map(|flag| word_after(script, flag)).and_then(inside) {
-            return Serves::Files { proof: self.says(key, format!("static files in {folder}")), folder: self.output(&folder) };
-        }
-        let (configs, name): (&[&str], &str) = match known.name {
-            "vite" => (&["vite.config.ts", "vite.config.js", "vite.config.mjs", "vite.config.mts"], "outDir"),
-            "eleventy" => (
+        let told = match known.name {
+            "vite" => self.vite_output(script, &["vite.config.ts", "vite.config.js", "vite.config.mjs", "vite.config.mts"]),
+            "webpack" | "rspack" => self.webpack_output(script),
+            "gulp" | "grunt" => self.tasks_output(),
+            "eleventy" => self.set_in(
                 &["eleventy.config.js", "eleventy.config.mjs", "eleventy.config.cjs", ".eleventy.js", "eleventy.config.ts"],
                 "output",
             ),
-            "vue-cli" => (&["vue.config.js"], "outputDir"),
-            _ => (&[], ""),
+            "vue-cli" => self.set_in(&["vue.config.js"], "outputDir"),
+            _ => None,
         };
-        let told = self.tree.first_text(configs).and_then(|(file, text)| Some((file, setting(text, name)?)));
-        if let Some((file, folder)) = told.and_then(|(file, folder)| Some((file, self.up_from_member(&folder)?))) {
-            let proof = self.tree.proof_at(file, name, format!("static files in {folder}"));
+        let flags = ["--outDir", "--out-dir", "--dist-dir", "--dest", "--output-path", "--output"];
+        // Vite's own flag is relative to its root.
+        let by_flag = flags.iter().find_map(|flag| word_after(script, flag)).and_then(inside);
+        if let Some(folder) = by_flag.filter(|_| !(known.name == "vite" && told.is_some())) {
+            return Serves::Files { proof: self.says(key, format!("static files in {folder}")), folder: self.output(&folder) };
+        }
+        if let Some((folder, told)) = told.and_then(|told| Some((self.in_the_root(&told.folder)?, told))) {
+            let proof = self.tree.proof_at(&told.file, told.line, format!("static files in {folder}"));
             return Serves::Files { proof, folder };
         }
         // `vitepress build docs` keeps its output below the folder that it is given.
@@ -79,16 +87,15 @@ impl Package<'_> {
         Serves::Files { proof: self.says(known.package, format!("static files in {folder}")), folder: self.output(&folder) }
     }
 
+    fn set_in(&self, configs: &[&str], line: &'static str) -> Option<Told> {
+        let (file, text) = self.tree.first_text(configs)?;
+        Some(Told { folder: setting(text, line)?, file: file.to_owned(), line })
+    }
+
     /// A folder as a configuration names it, from the root: that of a member may climb out of it.
-    pub(super) fn up_from_member(&self, folder: &str) -> Option<String> {
-        let mut at: Vec<&str> = self.member.iter().flat_map(|member| member.folder.split('/')).collect();
-        let mut rest = folder.trim_start_matches("./");
-        while let Some(up) = rest.strip_prefix("../") {
-            at.pop()?;
-            rest = up;
-        }
-        let folder = inside(rest)?;
-        Some(if at.is_empty() { folder } else { format!("{}/{folder}", at.join("/")) })
+    fn in_the_root(&self, folder: &str) -> Option<String> {
+        let member = self.member.as_ref().map_or("", |member| member.folder.as_str());
+        inside(&join(member, folder)?)
     }
 
     /// A folder of the package, from the root.

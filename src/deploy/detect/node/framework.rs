@@ -15,7 +15,7 @@ const VITE: &[&str] = &["vite.config.ts", "vite.config.js", "vite.config.mjs", "
 const NITRO: &str = "node .output/server/index.mjs";
 
 /// A framework or library that serves by its start script or file: (package, name, port without `PORT`).
-const SERVERS: &[(&str, &str, u16)] = &[
+pub(super) const SERVERS: &[(&str, &str, u16)] = &[
     ("@nestjs/core", "nest", 3000),
     ("@adonisjs/core", "adonis", 3333),
     ("@strapi/strapi", "strapi", 1337),
@@ -96,7 +96,15 @@ impl Package<'_> {
     /// A library that serves, a bundler that leaves files, or neither.
     fn server_or_files(&self) -> Result<Framework, Problem> {
         let server = SERVERS.iter().find(|(package, ..)| self.needs(package));
-        let files = bundler::KNOWN.iter().find(|known| self.needs(known.package) && !(known.is_common && server.is_some()));
+        let runs_tasks = |known: &bundler::Bundler| ["gulp", "grunt"].contains(&known.name);
+        let files = bundler::KNOWN.iter().find(|known| {
+            self.needs(known.package)
+                && !(known.is_common && server.is_some())
+                && (!runs_tasks(known) || self.tasks_build_pages())
+        });
+        if let Some(serves) = self.storybook().filter(|_| server.is_none() && (files.is_none() || !self.has_page())) {
+            return Ok(Framework { name: Some("storybook"), port: None, build: Some("storybook build"), serves: Some(serves) });
+        }
         // Beside a bundler, what lies in src is the page's, unless a script says otherwise.
         let start = if files.is_some() { self.start_beside_a_bundler() } else { self.start() };
         let named = |(_, name, port): &(&str, &'static str, u16), serves| {
@@ -116,6 +124,9 @@ impl Package<'_> {
                     .at(self.tree.place(FILE, &format!("\"{}\":", server.0)))
                     .hint("add a `start` script to package.json, or say --start 'COMMAND'")),
             },
+            (None, None, _) if self.json_server().is_some() => {
+                Ok(Framework { name: Some("json-server"), port: Some(3000), build: None, serves: self.json_server() })
+            }
             (None, None, _) if self.served_folder().is_some() => {
                 Ok(Framework { name: None, port: None, build: None, serves: self.served_folder() })
             }
@@ -133,7 +144,7 @@ impl Package<'_> {
         // `index.js` beside a page is the page's; `server.js` is not.
         let server = self.tree.first(&["server.js", "server.mjs", "server.ts"]).is_some();
         let by_entry = || self.by_entry(false).filter(|_| server || !self.tree.has("index.html"));
-        self.by_script().or_else(|| self.built_entry()).or_else(by_entry)
+        self.by_script().or_else(|| self.by_parts()).or_else(|| self.built_entry()).or_else(by_entry)
     }
 
     fn next(&self) -> Serves {

@@ -12,6 +12,8 @@ const LOCKS: &[(&str, &str)] = &[
     ("bun.lockb", "bun"),
     ("package-lock.json", "npm"),
     ("npm-shrinkwrap.json", "npm"),
+    // Deno installs and runs what a package.json names, too.
+    ("deno.lock", "deno"),
 ];
 const KNOWN: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
 
@@ -54,7 +56,7 @@ impl Manager {
         };
         let why = why.unwrap_or_else(|| match name {
             "npm" => "packages by npm".to_owned(),
-            "bun" => "packages by bun, which must be installed on the host".to_owned(),
+            "bun" | "deno" => format!("packages by {name}, which must be installed on the host"),
             other => format!("packages by {other}, which must be on the host (`corepack enable` provides it)"),
         });
         let locked = LOCKS.iter().any(|(file, owner)| *owner == name && tree.has(file));
@@ -67,6 +69,7 @@ impl Manager {
             ("yarn", false) => "yarn install",
             ("bun", true) => "bun install --frozen-lockfile",
             ("bun", false) => "bun install",
+            ("deno", _) => "deno install --frozen",
             (_, true) => "npm ci",
             (_, false) => "npm install",
         };
@@ -76,7 +79,7 @@ impl Manager {
     /// The command that runs a script, of the root or of a member.
     pub(super) fn run(&self, script: &str, member: Option<&Member>) -> String {
         let Some(Member { folder, name }) = member else {
-            return format!("{} run {script}", self.name);
+            return format!("{} {} {script}", self.name, if self.name == "deno" { "task" } else { "run" });
         };
         match self.name {
             "pnpm" => format!("pnpm --filter {} run {script}", name.clone().unwrap_or_else(|| format!("./{folder}"))),
@@ -85,6 +88,7 @@ impl Manager {
                 None => format!("yarn --cwd {folder} run {script}"),
             },
             "bun" => format!("bun run --cwd {folder} {script}"),
+            "deno" => format!("deno task --cwd {folder} {script}"),
             _ => format!("npm run {script} --workspace={folder}"),
         }
     }
@@ -96,6 +100,7 @@ impl Manager {
             "yarn" if self.is_modern => "yarn exec",
             "yarn" => "yarn run",
             "bun" => "bunx",
+            "deno" => return within(member, &format!("deno run --allow-all npm:{command}")),
             _ => "npx",
         };
         within(member, &format!("{exec} {command}"))

@@ -4,8 +4,11 @@ mod bundler;
 mod framework;
 mod manager;
 mod nx;
+mod output;
 pub(super) mod pages;
 mod scripts;
+mod storybook;
+pub(super) mod unservable;
 mod workspace;
 
 use manager::Manager;
@@ -62,8 +65,13 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     if let Some(recipe) = workspace::detect(&package)? {
         return Ok(Some(recipe));
     }
-    let found = package.framework()?;
-    Ok(found.serves.is_some().then(|| package.recipe(found)))
+    let found = package.framework().and_then(|found| package.check_servable(&found).map(|()| found));
+    match found {
+        Ok(found) if found.serves.is_some() => Ok(Some(package.recipe(found))),
+        // It says what is started; the packages are needed all the same.
+        _ if tree.has("Procfile") => Ok(Some(package.recipe(Framework { name: None, port: None, build: None, serves: None }))),
+        found => found.map(|_| None),
+    }
 }
 
 /// A server in one file, without `package.json`: told last, since such a file may be a page's.
@@ -104,12 +112,13 @@ impl<'a> Package<'a> {
     }
 
     fn recipe(&self, found: Framework) -> Recipe {
-        let mut recipe = Recipe::process("node").framework(found.name).packages_by(self.manager.name);
+        let mut recipe = Recipe::process(if self.manager.name == "deno" { "deno" } else { "node" });
+        recipe = recipe.framework(found.name).packages_by(self.manager.name);
         recipe.proof.push(self.manager.proof.clone());
         if self.has_dependencies() {
             recipe.install = Some(self.manager.install.to_owned());
         }
-        let script = self.build_script();
+        let script = self.build_script_of(found.name);
         recipe.build = match (script, found.build) {
             (Some(script), _) => Some(self.run(script)),
             (None, Some(command)) => Some(self.manager.exec(command, self.member.as_ref())),
@@ -130,7 +139,13 @@ impl<'a> Package<'a> {
                 recipe.env = vec![("NODE_ENV".to_owned(), "production".to_owned())];
                 recipe.proof.push(proof);
             }
-            None => {}
+            None => recipe = recipe.with_env("NODE_ENV", "production"),
+        }
+        if self.is_medusa() {
+            // The build leaves an app of its own, with its own package.json.
+            let server = |command: String| format!("cd .medusa/server && {command}");
+            recipe.build = recipe.build.map(|build| format!("{build} && {}", server(format!("{} install", self.manager.name))));
+            recipe.start = Some(server(self.run("start")));
         }
         if let Some(browser) = ["puppeteer", "playwright"].into_iter().find(|package| self.needs(package)) {
             recipe.proof.push(self.says(browser, format!("{browser} needs a browser and its libraries on the host")));
@@ -138,10 +153,31 @@ impl<'a> Package<'a> {
         recipe
     }
 
-    /// The script that builds.
+    /// Medusa 2, whose server is made by its build.
+    fn is_medusa(&self) -> bool {
+        let is = |name: &str, command: &str| self.script(name).is_some_and(|script| script.contains(command));
+        self.member.is_none() && self.needs("@medusajs/framework") && is("build", "medusa build") && is("start", "medusa start")
+    }
+
+    /// The script that builds: the usual names, what platforms run after an install, pages beside a library.
     fn build_script(&self) -> Option<&'static str> {
-        const NAMES: &[&str] = &["build", "build:prod", "build:production", "docs:build", "build:web", "generate"];
+        const NAMES: &[&str] =
+            &["build", "build:prod", "build:production", "heroku-postbuild", "gcp-build", "docs:build", "build:web", "generate"];
         NAMES.iter().copied().find(|name| self.script(name).is_some_and(|script| !is_for_development(script)))
+    }
+
+    /// The script that builds what `framework` makes: a library's own build makes none of its pages.
+    fn build_script_of(&self, framework: Option<&str>) -> Option<&'static str> {
+        let pages = |name: &str| {
+            let scripts = ["build", "docs:build", "build:docs", "docs-build", "build-docs"];
+            let command = format!("{name} build");
+            scripts.into_iter().find(|script| self.script(script).is_some_and(|text| text.contains(&command)))
+        };
+        match framework {
+            Some("storybook") => self.storybook_script(),
+            Some(name @ ("vitepress" | "vuepress")) => pages(name).or_else(|| self.build_script()),
+            _ => self.build_script(),
+        }
     }
 
     fn needs(&self, package: &str) -> bool {

@@ -29,6 +29,18 @@ pub(in crate::deploy::detect) fn assets(tree: &Tree<'_>) -> Option<Assets> {
     })
 }
 
+/// What installs the packages that a generator of another language calls: PostCSS and the like, or packages that its scripts import.
+pub(in crate::deploy::detect) fn tools(tree: &Tree<'_>) -> Option<(String, Proof)> {
+    const TOOLS: &[&str] =
+        &["postcss", "postcss-cli", "autoprefixer", "tailwindcss", "@tailwindcss/cli", "@babel/cli", "sass", "sass-embedded"];
+    let package = Package::of(tree).ok()??;
+    let imports = package.json["dependencies"].as_object().is_some_and(|all| !all.is_empty());
+    let tool = TOOLS.iter().find(|tool| package.needs(tool));
+    let key = tool.copied().or(imports.then_some("dependencies"))?;
+    let why = format!("its pages need packages, {} installs", package.manager.name);
+    Some((package.manager.install.to_owned(), package.says(key, why)))
+}
+
 /// `recipe`, with its pages installed after it and built before it.
 pub(in crate::deploy::detect) fn with_assets(recipe: Recipe, tree: &Tree<'_>) -> Recipe {
     match assets(tree) {

@@ -1,7 +1,7 @@
 //! What a package is started with: a script, `main`, or a file with a usual name.
 
 use super::{FILE, Package, Serves, manager::within};
-use crate::deploy::detect::reading::is_plain;
+use crate::deploy::detect::reading::{inside, is_plain, setting, word_after};
 
 /// Files that people start, in order.
 const ENTRIES: &[&str] = &[
@@ -100,7 +100,6 @@ const FOR_DEVELOPMENT: &[&str] = &[
     "concurrently",
     "browser-sync",
     "live-server",
-    "slidev",
     "waku dev",
     "elm-live",
     "elm reactor",
@@ -115,7 +114,7 @@ impl Package<'_> {
     /// The script that starts a release: its name and command.
     pub(super) fn start_script(&self) -> Option<(&'static str, &str)> {
         let named = SCRIPTS.iter().filter_map(|name| Some((*name, self.script(name)?)));
-        named.into_iter().find(|(_, script)| !is_for_development(script))
+        named.into_iter().find(|(_, script)| !is_for_development(script) && !ends_in_tasks(script))
     }
 
     /// Whether a script starts a file of the app, not a program that serves a folder.
@@ -125,6 +124,9 @@ impl Package<'_> {
 
     pub(super) fn by_script(&self) -> Option<Serves> {
         let (name, script) = self.start_script()?;
+        if let Some((start, why)) = self.built(script).or_else(|| self.in_foreground(script)) {
+            return Some(Serves::Command { start, proof: self.says(name, format!("starts scripts.{name}, {why}")) });
+        }
         // Without npm between the keeper and the server, signals and memory are the server's own.
         let hooks = [format!("pre{name}"), format!("post{name}")];
         let alone = self.member.is_none() && runs_a_file(script) && hooks.iter().all(|hook| self.script(hook).is_none());
@@ -134,7 +136,85 @@ impl Package<'_> {
 
     /// The start command: a script, `main`, or a file with a usual name.
     pub(super) fn start(&self) -> Option<Serves> {
-        self.by_script().or_else(|| self.by_main()).or_else(|| self.built_entry()).or_else(|| self.by_entry(true))
+        self.by_script()
+            .or_else(|| self.by_parts())
+            .or_else(|| self.by_main())
+            .or_else(|| self.built_entry())
+            .or_else(|| self.by_entry(true))
+    }
+
+    /// `node bin/server.js` where only `bin/server.ts` is there: the build leaves it in a folder of its own.
+    fn built(&self, script: &str) -> Option<(String, &'static str)> {
+        let file = script.split_whitespace().skip(1).find(|word| !word.starts_with('-')).filter(|_| runs_a_file(script))?;
+        let stem = file.trim_start_matches("./").strip_suffix(".js")?;
+        if self.tree.has(&format!("{stem}.js")) || !self.tree.has(&format!("{stem}.ts")) {
+            return None;
+        }
+        let told = self.tree.text("tsconfig.json").and_then(|text| setting(text, "outDir")).and_then(|folder| inside(&folder));
+        let folder = told.or_else(|| self.needs("@adonisjs/core").then(|| "build".to_owned()))?;
+        Some((self.command(&script.replacen(file, &format!("{folder}/{stem}.js"), 1)), "in the folder that the build makes"))
+    }
+
+    /// What `pm2 start` would send to the background, kept in the foreground.
+    fn in_foreground(&self, script: &str) -> Option<(String, &'static str)> {
+        let target = word_after(script, "pm2 start ").filter(|target| is_plain(target) && !script.contains("--no-daemon"))?;
+        let is_alone = script.trim_start_matches("npx ").starts_with("pm2 start ");
+        let config =
+            self.tree.text(target.trim_start_matches("./")).filter(|_| target.contains("ecosystem") || target.contains("pm2"));
+        let file = match config {
+            Some(text) => setting(text, "script").filter(|_| text.matches("script:").count() == 1),
+            None => Some(target.to_owned()),
+        };
+        let file = file.map(|file| file.trim_start_matches("./").to_owned());
+        let runs = |file: &String| [".js", ".mjs", ".cjs"].iter().any(|end| file.ends_with(end)) && is_plain(file);
+        let start = match file.filter(runs).filter(|_| is_alone) {
+            Some(file) => self.command(&format!("node {file}")),
+            None if is_alone => self.manager.exec(&format!("pm2-runtime start {target}"), self.member.as_ref()),
+            None => return None,
+        };
+        Some((start, "which pm2 would send to the background"))
+    }
+
+    /// The server among the scripts that a script runs side by side: `concurrently "npm run server" "npm run client"`.
+    pub(super) fn by_parts(&self) -> Option<Serves> {
+        let several = |script: &str| ["concurrently", "npm-run-all", "run-p "].iter().any(|tool| script.contains(tool));
+        let named = ["start", "dev", "develop"].into_iter().filter_map(|name| Some((name, self.script(name)?)));
+        let (name, script) = named.into_iter().find(|(_, script)| several(script))?;
+        let words = script.split([' ', '"', '\'']).map(|word| word.trim_start_matches("npm:"));
+        let part = |part: &str| {
+            let script = self.script(part)?;
+            let why = format!("starts scripts.{part}, the server of scripts.{name}");
+            if !is_for_development(script) && (runs_a_file(script) || runs_typescript(script)) {
+                return Some(Serves::Command { start: self.run(part), proof: self.says(part, why) });
+            }
+            let file = word_after(script, "nodemon").map(|file| file.trim_start_matches("./"))?;
+            (self.tree.has(file) && is_plain(file))
+                .then(|| Serves::Command { start: self.file(file), proof: self.says(part, why) })
+        };
+        let own = || {
+            let start = script.split(['"', '\'']).map(str::trim).find(|part| runs_a_file(part))?;
+            let proof = self.says(name, format!("starts the server of scripts.{name}"));
+            Some(Serves::Command { start: self.command(start), proof })
+        };
+        words.filter(|word| *word != name).find_map(part).or_else(own)
+    }
+
+    /// A server of JSON files, which takes its port by a flag alone.
+    pub(super) fn json_server(&self) -> Option<Serves> {
+        let script = self.script("start").or_else(|| self.script("serve")).filter(|_| self.needs("json-server"))?;
+        let mut words = script.strip_prefix("npx ").unwrap_or(script).strip_prefix("json-server")?.split_whitespace();
+        let mut command = "json-server".to_owned();
+        while let Some(word) = words.next() {
+            match word {
+                "--watch" | "-w" => {}
+                "--port" | "-p" | "--host" | "-h" | "-H" => drop(words.next()),
+                word if word.starts_with("--port=") || word.starts_with("--host=") => {}
+                word if is_plain(word) => command += &format!(" {word}"),
+                _ => return None,
+            }
+        }
+        let start = self.manager.exec(&format!("{command} --host 127.0.0.1 --port $PORT"), self.member.as_ref());
+        Some(Serves::Command { start, proof: self.says("json-server", "starts json-server, told its port") })
     }
 
     fn by_main(&self) -> Option<Serves> {
@@ -176,7 +256,7 @@ impl Package<'_> {
             match word {
                 "-l" | "-p" | "-a" | "--listen" | "--port" | "--host" => drop(words.next()),
                 flag if flag.starts_with('-') => {}
-                word if word != "." => folder = crate::deploy::detect::reading::inside(word)?,
+                word if word != "." => folder = inside(word)?,
                 _ => {}
             }
         }
@@ -195,8 +275,10 @@ impl Package<'_> {
     /// The command for a source file: by what runs its language here.
     fn file(&self, file: &str) -> String {
         let typed = [".ts", ".mts", ".cts", ".tsx"].iter().any(|end| file.ends_with(end));
-        if self.manager.name == "bun" {
-            return self.command(&format!("bun run {file}"));
+        match self.manager.name {
+            "bun" => return self.command(&format!("bun run {file}")),
+            "deno" => return self.command(&format!("deno run --allow-all {file}")),
+            _ => {}
         }
         match ["tsx", "ts-node"].into_iter().find(|runner| typed && self.needs(runner)) {
             Some(runner) => self.manager.exec(&format!("{runner} {file}"), self.member.as_ref()),
@@ -225,7 +307,15 @@ pub(super) fn is_for_development(script: &str) -> bool {
     let bare = matches!((words.next(), words.next()), (Some("vite" | "parcel" | "next" | "ember"), None));
     FOR_DEVELOPMENT.iter().any(|command| script.contains(command))
         || bare
+        || (script.starts_with("slidev") && !script.starts_with("slidev build") && !script.starts_with("slidev export"))
         || (!builds && (script.starts_with("parcel ") || script.starts_with("vite ")))
+}
+
+/// Whether the last command is one of gulp or Grunt: they build and watch, and serve no release.
+fn ends_in_tasks(script: &str) -> bool {
+    let last = script.rsplit(['&', ';', '|']).next().unwrap_or(script).trim();
+    let program = last.trim_start_matches("npx ").split_whitespace().next();
+    matches!(program, Some("gulp" | "grunt" | "brunch"))
 }
 
 /// `node FILE` with plain words only: what needs neither npm nor a shell's help.

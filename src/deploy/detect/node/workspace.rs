@@ -25,6 +25,7 @@ pub(super) fn detect(root: &Package<'_>) -> Result<Option<Recipe>, Problem> {
     let mut first_problem = None;
     for member in &members {
         match member.framework() {
+            Ok(found) if member.check_servable(&found).is_err() => {}
             Ok(found) => apps.extend(rank(member, &found).map(|rank| (rank, member, found))),
             Err(problem) => first_problem = first_problem.or(Some(problem)),
         }
@@ -65,7 +66,7 @@ fn rank(member: &Package<'_>, found: &Framework) -> Option<Rank> {
         return None;
     }
     let place = match LIKELY.iter().position(|name| last == *name || last.ends_with(&format!("-{name}"))) {
-        _ if UNLIKELY.contains(&last) => LIKELY.len() + 1,
+        _ if UNLIKELY.contains(&last) || found.name == Some("storybook") => LIKELY.len() + 1,
         Some(place) => place,
         None => LIKELY.len(),
     };

@@ -1,6 +1,7 @@
 //! Python: where its dependencies are written, and what its framework is started with.
 
 mod django;
+mod docs;
 mod module;
 mod packages;
 mod server;
@@ -40,6 +41,9 @@ const SCRIPTS: &[&str] = &[
     "bot/main.py",
 ];
 
+/// Manifests of languages that keep scripts in Python as tools.
+const OTHERS: &[&str] = &["package.json", "deno.json", "deno.jsonc"];
+
 /// How it is started.
 struct Start {
     framework: Option<&'static str>,
@@ -77,8 +81,7 @@ impl Project<'_> {
 pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     let packages = Packages::of(tree);
     // A script beside another language's manifest is a tool of it.
-    let others = ["package.json", "deno.json", "deno.jsonc"];
-    let loose = || tree.first(&others).is_none() && tree.first(SCRIPTS).is_some();
+    let loose = || tree.first(OTHERS).is_none() && tree.first(SCRIPTS).is_some();
     if packages.is_none() && !tree.has("manage.py") && !loose() {
         return Ok(None);
     }
@@ -88,6 +91,9 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     let bin = if packages.is_some() { ".venv/bin/" } else { "" }.to_owned();
     let project = Project { tree, packages: packages.as_ref(), bin };
     let Some(start) = start(&project).or_else(|| member(&project)) else {
+        if let Some(recipe) = docs::sphinx(tree, packages.as_ref()).filter(|_| packages.is_some() && !tree.has("Procfile")) {
+            return Ok(Some(recipe));
+        }
         // A Procfile may still say what is started; without one the problem below is told.
         let Some(packages) = packages else {
             return Ok(None);
@@ -100,6 +106,12 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
             .hint("add app.py, main.py or a Procfile (`web: COMMAND`), or say --start 'COMMAND'; it must listen on $PORT"));
     };
     Ok(Some(recipe(tree, packages, Some(start))))
+}
+
+/// Documentation by Sphinx or Jupyter Book, of whatever else is here: told late, when nothing serves.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of all languages")]
+pub(super) fn documentation(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
+    Ok(docs::book(tree, None).or_else(|| docs::sphinx(tree, None)))
 }
 
 /// The only file of all, of whatever name: told last, when nothing else is recognised.
@@ -194,18 +206,28 @@ fn member(project: &Project<'_>) -> Option<Start> {
 
 /// Pages made by a generator in Python.
 fn site(tree: &Tree<'_>, packages: &Packages) -> Option<Recipe> {
+    if tree.has("manage.py") || tree.first(&["app.py", "main.py", "server.py"]).is_some() {
+        return None;
+    }
+    if let Some(recipe) = docs::book(tree, Some(packages)) {
+        return Some(recipe);
+    }
     let (name, file, build, output) = if tree.has("mkdocs.yml") && packages.needs("mkdocs") | packages.needs("mkdocs-material") {
         let output = field(tree.text("mkdocs.yml")?, "site_dir").and_then(inside);
         ("mkdocs", "mkdocs.yml", ".venv/bin/mkdocs build", output.unwrap_or_else(|| "site".to_owned()))
     } else if tree.has("pelicanconf.py") && packages.needs("pelican") {
-        ("pelican", "pelicanconf.py", ".venv/bin/pelican content", "output".to_owned())
+        // What is published has settings of its own, which take the others along.
+        let (file, build) = match tree.first(&["publishconf.py"]) {
+            Some(file) => (file, ".venv/bin/pelican content -s publishconf.py"),
+            None => ("pelicanconf.py", ".venv/bin/pelican content"),
+        };
+        let texts = [file, "pelicanconf.py"].into_iter().filter_map(|file| tree.text(file));
+        let told = texts.into_iter().find_map(|text| field(text, "OUTPUT_PATH").and_then(inside));
+        ("pelican", file, build, told.unwrap_or_else(|| "output".to_owned()))
     } else {
         return None;
     };
-    let is_only = !tree.has("manage.py") && tree.first(&["app.py", "main.py", "server.py"]).is_none();
-    is_only.then(|| {
-        let recipe = Recipe::files("python", &output).framework(Some(name)).packages_by(packages.manager);
-        let proof = tree.proof(file, format!("static files in {output}"));
-        recipe.installed_by(&packages.install).built_by(build).because(packages.proof.clone()).because(proof)
-    })
+    let recipe = Recipe::files("python", &output).framework(Some(name)).packages_by(packages.manager);
+    let proof = tree.proof(file, format!("static files in {output}"));
+    Some(recipe.installed_by(&packages.install).built_by(build).because(packages.proof.clone()).because(proof))
 }

@@ -1,7 +1,7 @@
 //! Which module makes the app: `app = Flask(__name__)`.
 
 use super::Project;
-use crate::deploy::detect::reading::ends;
+use crate::deploy::detect::reading::{ends, field};
 
 /// Where people keep the module that holds the app, in order.
 const MODULES: &[&str] = &[
@@ -53,6 +53,9 @@ pub(super) fn is_beside(path: &str) -> bool {
         "gunicorn_config.py",
         "fabfile.py",
         "config.py",
+        "conf.py",
+        "pelicanconf.py",
+        "publishconf.py",
         "__init__.py",
         "settings.py",
     ];
@@ -70,7 +73,8 @@ pub(super) fn find<'t>(project: &Project<'t>, constructors: &[&str]) -> Option<M
     // `__init__.py` of a package holds a factory as often as not.
     let others = others.filter(|path| !is_beside(path) || path.ends_with("/__init__.py") && !path.starts_with("tests/"));
     let own = |path: &&str| !is_of_another(project, path);
-    let found = known.chain(others).filter(own).find_map(|file| module(project, file, constructors))?;
+    let named = flask_app(project).filter(|_| constructors.contains(&"Flask("));
+    let found = named.into_iter().chain(known).chain(others).filter(own).find_map(|file| module(project, file, constructors))?;
     Some(kept(project, &found).unwrap_or(found))
 }
 
@@ -78,7 +82,7 @@ pub(super) fn find<'t>(project: &Project<'t>, constructors: &[&str]) -> Option<M
 fn kept<'t>(project: &Project<'t>, made: &Module<'_>) -> Option<Module<'t>> {
     const KEEPERS: [&str; 6] = ["wsgi.py", "asgi.py", "main.py", "app.py", "run.py", "server.py"];
     let factory = made.app.strip_suffix("()")?;
-    KEEPERS.into_iter().filter(|file| *file != made.file).find_map(|file| {
+    flask_app(project).into_iter().chain(KEEPERS).filter(|file| *file != made.file).find_map(|file| {
         let line = project.tree.text(file)?.lines().find(|line| {
             let made = line.split_once('=').map(|(_, made)| made.trim_start());
             !line.starts_with(char::is_whitespace) && made.is_some_and(|made| calls(made, &format!("{factory}(")))
@@ -87,6 +91,13 @@ fn kept<'t>(project: &Project<'t>, made: &Module<'_>) -> Option<Module<'t>> {
         let (folder, name) = import(project, file);
         Some(Module { file, name, app, folder, line: line.to_owned() })
     })
+}
+
+/// The root module that `FLASK_APP` names: `microblog.py`, or `microblog`.
+fn flask_app<'t>(project: &Project<'t>) -> Option<&'t str> {
+    let told = [".flaskenv", ".env"].into_iter().find_map(|file| field(project.tree.text(file)?, "FLASK_APP"))?;
+    let module = told.split(':').next()?.trim_end_matches(".py");
+    project.tree.files_to(0).into_iter().find(|path| path.strip_suffix(".py") == Some(module))
 }
 
 /// Whether a project of its own lies between the root and the file.

@@ -1,9 +1,13 @@
 //! Where Python's dependencies are written, and which tool installs them; always into `.venv` of the project.
 
-use toml::Table;
+use toml::{Table, Value};
 
+use super::{OTHERS, SCRIPTS, module::is_beside};
 use crate::{
-    deploy::detect::{reading::names, tree::Tree},
+    deploy::detect::{
+        reading::{ends, is_plain, names},
+        tree::Tree,
+    },
     model::recipe::Proof,
 };
 
@@ -116,7 +120,33 @@ impl Packages {
             let proof = tree.proof("environment.yml", note("conda"));
             return found("conda", "conda env create --prefix .venv --file environment.yml", proof, &["environment.yml"], false);
         }
-        None
+        Self::within_a_script(tree)
+    }
+
+    /// What a script names at its beginning (PEP 723), when it is the one that is started.
+    fn within_a_script(tree: &Tree<'_>) -> Option<Self> {
+        const MARK: &str = "# /// script";
+        let mut scripts = tree.files_to(0).into_iter().filter(|path| ends(path, ".py") && !is_beside(path));
+        let only = || scripts.next().filter(|_| scripts.next().is_none());
+        let file = tree.first(SCRIPTS).or_else(only).filter(|file| tree.first(OTHERS).is_none() && tree.says(file, MARK))?;
+        let lines = tree.text(file)?.lines().skip_while(|line| line.trim_end() != MARK).skip(1);
+        let lines = lines.take_while(|line| line.trim_end() != "# ///").map(|line| line.trim_start_matches('#'));
+        let script: Table = toml::from_str(&lines.collect::<Vec<_>>().join("\n")).ok()?;
+        let named: Vec<&str> = script.get("dependencies")?.as_array()?.iter().filter_map(Value::as_str).collect();
+        let word = |name: &&str| match (is_plain(name), name.contains('\'')) {
+            (true, _) => Some((*name).to_owned()),
+            (false, false) => Some(format!("'{name}'")),
+            (false, true) => (!name.contains(['"', '$', '`', '\\'])).then(|| format!("\"{name}\"")),
+        };
+        let words: Vec<String> = named.iter().map(word).collect::<Option<_>>()?;
+        (!words.is_empty()).then(|| Self {
+            manager: "pip",
+            install: format!("python3 -m venv .venv && .venv/bin/pip install {}", words.join(" ")),
+            proof: tree.proof_at(file, MARK, "names its packages, by pip into .venv"),
+            named: named.join("\n").to_lowercase(),
+            is_installed: false,
+            project: Table::new(),
+        })
     }
 
     /// Whether a requirement of exactly this package stands among the dependencies.
