@@ -132,7 +132,7 @@ fn unrecognised(tree: &Tree<'_>) -> Problem {
     let cannot = |why: String| Problem::not_found(format!("cannot tell how to run this: {why}"));
     let problem = tree.first(LOOKED).map_or_else(
         || cannot(format!("none of {} is in its root", LOOKED.join(", "))),
-        |file| cannot(format!("{file} says neither what is started nor what is built")).at(file),
+        |file| cannot(format!("{file} is there, but nothing says what is started or which files are served")).at(file),
     );
     let problem = problem.evidence([format!("the root holds {}", tree.root_words())]);
     match tree.nested() {

@@ -124,6 +124,9 @@ impl Package<'_> {
                     .at(self.tree.place(FILE, &format!("\"{}\":", server.0)))
                     .hint("add a `start` script to package.json, or say --start 'COMMAND'")),
             },
+            (None, None, _) if self.is_only_a_page() && self.built_page().is_some() => {
+                Ok(Framework { name: None, port: None, build: None, serves: self.built_page() })
+            }
             (None, None, _) if self.json_server().is_some() => {
                 Ok(Framework { name: Some("json-server"), port: Some(3000), build: None, serves: self.json_server() })
             }
@@ -138,6 +141,10 @@ impl Package<'_> {
                 Ok(Framework { name: is_bun.then_some("bun"), port: is_bun.then_some(3000), build: None, serves: start })
             }
         }
+    }
+
+    fn is_only_a_page(&self) -> bool {
+        self.served_folder().is_none() && self.start_beside_a_bundler().or_else(|| self.by_main()).is_none()
     }
 
     fn start_beside_a_bundler(&self) -> Option<Serves> {
@@ -177,6 +184,12 @@ impl Package<'_> {
     }
 
     fn nuxt(&self) -> Serves {
+        if self.is_generated_nuxt_2() {
+            return Serves::Files { folder: self.output("dist"), proof: self.says("generate", "static files in dist") };
+        }
+        if let Some(start) = self.by_script().filter(|_| self.is_nuxt_2()) {
+            return start;
+        }
         let generates = |script: &str| script.contains("nuxt generate") || script.contains("nuxi generate");
         let key = if self.script("build").is_some() { "build" } else { "generate" };
         let only = self.script(key).is_some_and(generates);
@@ -192,6 +205,19 @@ impl Package<'_> {
             return Serves::Files { folder: self.output(".output/public"), proof };
         }
         Serves::Command { start: self.command(NITRO), proof: self.says("nuxt", "starts the server that nuxt builds") }
+    }
+
+    /// Nuxt 2 starts what it builds itself.
+    fn is_nuxt_2(&self) -> bool {
+        let version = self.json["dependencies"]["nuxt"].as_str().or_else(|| self.json["devDependencies"]["nuxt"].as_str());
+        version.is_some_and(|version| version.trim_start_matches(['^', '~', '=', 'v']).starts_with("2."))
+    }
+
+    /// Nuxt 2 whose configuration says `target: 'static'`.
+    pub(super) fn is_generated_nuxt_2(&self) -> bool {
+        let is_static = |text: &str| setting(text, "target").as_deref() == Some("static");
+        let told = self.tree.first_text(NUXT).is_some_and(|(_, text)| is_static(text));
+        told && self.is_nuxt_2() && self.script("generate").is_some()
     }
 
     fn astro(&self) -> Serves {

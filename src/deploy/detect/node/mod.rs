@@ -5,6 +5,7 @@ mod framework;
 mod manager;
 mod nx;
 mod output;
+mod page;
 pub(super) mod pages;
 mod scripts;
 mod storybook;
@@ -175,6 +176,7 @@ impl<'a> Package<'a> {
         };
         match framework {
             Some("storybook") => self.storybook_script(),
+            Some("nuxt") if self.is_generated_nuxt_2() => Some("generate"),
             Some(name @ ("vitepress" | "vuepress")) => pages(name).or_else(|| self.build_script()),
             _ => self.build_script(),
         }

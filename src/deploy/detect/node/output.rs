@@ -1,7 +1,7 @@
 //! Where a configuration written in JavaScript says that files go: a word, or a path put together from words.
 
 use super::Package;
-use crate::deploy::detect::reading::{ends, inside, quoted, setting_value, word_after};
+use crate::deploy::detect::reading::{ends, field, inside, quoted, setting_value, word_after};
 
 const WEBPACK: &[&str] = &["webpack", "rspack"];
 /// What their configurations are called, the one of a release first.
@@ -75,6 +75,19 @@ impl Package<'_> {
         };
         let line = if text.contains("outDir") { "outDir" } else { "root" };
         Some(Told { folder, file, line })
+    }
+
+    /// Rsbuild's `output.distPath.root`.
+    pub(super) fn rsbuild_output(&self) -> Option<Told> {
+        let configs = ["rsbuild.config.ts", "rsbuild.config.js", "rsbuild.config.mjs", "rsbuild.config.mts"];
+        let (file, text) = self.tree.first_text(&configs)?;
+        Some(Told { folder: path(block(text, "distPath")?, "root", file)?, file: file.to_owned(), line: "distPath" })
+    }
+
+    /// Hexo's `public_dir`.
+    pub(super) fn hexo_output(&self) -> Option<Told> {
+        let folder = field(self.tree.text("_config.yml")?, "public_dir")?;
+        Some(Told { folder: folder.to_owned(), file: "_config.yml".to_owned(), line: "public_dir" })
     }
 
     /// Where gulp and Grunt leave their pages: what is served while one develops, or the first folder of the first target; sources last.

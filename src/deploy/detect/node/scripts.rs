@@ -97,6 +97,7 @@ const FOR_DEVELOPMENT: &[&str] = &[
     "tsx watch",
     "--watch",
     "bun --hot",
+    "--servedir",
     "concurrently",
     "browser-sync",
     "live-server",
@@ -217,18 +218,24 @@ impl Package<'_> {
         Some(Serves::Command { start, proof: self.says("json-server", "starts json-server, told its port") })
     }
 
-    fn by_main(&self) -> Option<Serves> {
+    pub(super) fn by_main(&self) -> Option<Serves> {
         let key = ["main", "module"].into_iter().find(|key| self.json[key].is_string())?;
         let main = self.json[key].as_str()?.trim_start_matches("./");
         // Bun's own template names `src/index.js` for `src/index.ts`.
         let typed = main.strip_suffix(".js").map(|stem| format!("{stem}.ts"));
         let file = [Some(main.to_owned()), typed].into_iter().flatten().find(|file| self.tree.has(file) && is_plain(file))?;
+        if self.is_of_a_page(&file) {
+            return None;
+        }
         Some(Serves::Command { start: self.file(&file), proof: self.says(key, format!("starts `{key}`")) })
     }
 
     /// A file with a usual name; `in_src` when nothing there is a page's own.
     pub(super) fn by_entry(&self, in_src: bool) -> Option<Serves> {
         let entry = self.tree.first(ENTRIES).or_else(|| self.tree.first(ENTRIES_IN_SRC).filter(|_| in_src))?;
+        if self.is_of_a_page(entry) {
+            return None;
+        }
         Some(Serves::Command { start: self.file(entry), proof: self.tree.proof(entry, "starts a file with a usual name") })
     }
 
@@ -237,7 +244,7 @@ impl Package<'_> {
         self.script("build")?;
         let main = self.json["main"].as_str()?.trim_start_matches("./");
         let made = ["dist/", "build/", "lib/", "out/"].iter().any(|folder| main.starts_with(folder));
-        (made && is_plain(main)).then(|| Serves::Command {
+        (made && is_plain(main) && !self.is_of_a_page(main)).then(|| Serves::Command {
             start: self.command(&format!("node {main}")),
             proof: self.says("main", "starts `main`, which the build makes"),
         })

@@ -33,7 +33,10 @@ impl Package<'_> {
         if let Some(mark) = self.library(found) {
             return Err(Problem::not_found("this is a library: nothing in it serves")
                 .at(self.tree.place(FILE, &format!("\"{mark}\"")))
-                .hint("add a `start` script to package.json, or say --start 'COMMAND' or --output FOLDER"));
+                .hint(match self.tree.nested() {
+                    Some(folder) => format!("deploy the folder `{folder}`, or say --start 'COMMAND' or --output FOLDER"),
+                    None => "add a `start` script to package.json, or say --start 'COMMAND' or --output FOLDER".to_owned(),
+                }));
         }
         Ok(())
     }
@@ -75,7 +78,7 @@ impl Package<'_> {
             Some(Serves::Command { start, .. }) => found.name.is_none() && self.start_script().is_none() && is_quiet(start),
             // In its library mode Vite takes no page.
             Some(Serves::Files { .. }) => found.name == Some("vite") && !self.has_page(),
-            None => false,
+            None => true,
         };
         is_library.then_some(mark)
     }

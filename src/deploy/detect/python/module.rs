@@ -110,7 +110,11 @@ fn module<'t>(project: &Project<'t>, file: &'t str, constructors: &[&str]) -> Op
     let makes = |line: &&str| {
         let code = line.trim_start();
         !code.starts_with('#')
-            && line.split_once('=').is_some_and(|(_, made)| constructors.iter().any(|constructor| calls(made, constructor)))
+            && line
+                .split_once('=')
+                .map(|(_, made)| made)
+                .or_else(|| code.strip_prefix("return "))
+                .is_some_and(|made| constructors.iter().any(|constructor| calls(made, constructor)))
     };
     let line =
         text.lines().find(|line| makes(line) && !line.starts_with(char::is_whitespace)).or_else(|| text.lines().find(makes))?;

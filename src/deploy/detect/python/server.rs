@@ -4,7 +4,7 @@ use super::{
     Project, Start,
     module::{self, Module},
 };
-use crate::deploy::detect::reading::ends;
+use crate::deploy::detect::reading::{ends, is_plain};
 
 /// Frameworks whose app object is served by ASGI: (constructors, framework, port without `PORT`).
 const ASGI: &[(&[&str], &str, u16)] = &[
@@ -142,6 +142,11 @@ fn tools(project: &Project<'_>) -> Option<Start> {
             tree.proof("rxconfig.py", "starts the app that it configures"),
         ));
     }
+    let notebook = || tree.files_to(0).into_iter().find(|path| ends(path, ".ipynb") && is_plain(path));
+    if let Some(file) = notebook().filter(|_| project.needs("voila")) {
+        let command = format!("{bin}voila {file} --no-browser --port=$PORT");
+        return Some(Start::new(Some("voila"), command, Some(8866), tree.proof(file, "starts it by voila")));
+    }
     let tools: &[Tool<'_>] = &[
         (
             "streamlit",
@@ -160,6 +165,12 @@ fn tools(project: &Project<'_>) -> Option<Start> {
         ("gradio", &["import gradio", "from gradio"], &|file| format!("GRADIO_SERVER_PORT=$PORT {python} {file}"), 7860),
         ("fasthtml", &["from fasthtml", "import fasthtml"], &|file| format!("{python} {file}"), 5001),
         ("shiny", &["from shiny", "import shiny"], &|file| format!("{bin}shiny run --host 127.0.0.1 --port $PORT {file}"), 8000),
+        (
+            "solara",
+            &["import solara", "from solara"],
+            &|file| format!("{bin}solara run {file} --production --host 127.0.0.1 --port $PORT"),
+            8765,
+        ),
         ("panel", &["import panel"], &|file| format!("{bin}panel serve {file} --address 127.0.0.1 --port $PORT"), 5006),
     ];
     tools.iter().find_map(|(framework, imports, command, port)| {
