@@ -200,6 +200,20 @@ fn a_renamed_app_gets_the_replicas_that_are_shown() {
 }
 
 #[test]
+fn a_name_that_was_not_written_goes_with_its_source() {
+    let script = looked_at((120, 40)).keys("Esc ctrl-u \"shop\" Enter");
+    let Some(Command::Plan(request)) = commands(&script).pop() else { panic!("no plan is asked for") };
+    assert_eq!(request.overrides.name, None, "the name of the first source is not said of the second");
+    let planned = Answer::Planned(Box::new(worlds::plan("shop", 42, Some(41))));
+    let script = script.clone().then(Action::Answered(ticket(&script), Ok(planned)));
+    assert!(script.screen().contains("name      shop"), "{}", script.screen());
+    // What was written by hand stays.
+    let script = script.keys("ctrl-u \"mine\" Esc ctrl-u \"other\" Enter");
+    let Some(Command::Plan(request)) = commands(&script).pop() else { panic!("no plan is asked for") };
+    assert_eq!(request.overrides.name, Some(worlds::app("mine")));
+}
+
+#[test]
 fn no_heading_stands_alone_at_the_bottom_of_home() {
     let is_heading = |line: &str| line.trim_end().ends_with("──") || line.contains(" ──────");
     for world in ["one-failing", "full", "calm"] {

@@ -3,6 +3,7 @@
 use std::{io, path::Path, time::Duration};
 
 use futures_util::future::join_all;
+use rustix::process::Signal;
 use tokio::{
     sync::MutexGuard,
     time::{Instant, sleep},
@@ -10,7 +11,7 @@ use tokio::{
 
 use super::Tools;
 use crate::{
-    keep::{Program, Restart},
+    keep::{Program, Restart, process::Process},
     model::{
         edge::{EdgeStatus, Slot},
         ids::{AppId, ReleaseId},
@@ -139,6 +140,7 @@ pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem>
         return Err(Problem::conflict("the edge was ended with everything else").hint("pilothouse engine start"));
     }
     ensure(tools).await?;
+    let begun = program(tools);
     let deadline = Instant::now() + STARTING;
     loop {
         // Before it is asked: one that waits would not answer.
@@ -154,6 +156,12 @@ pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem>
                 status.troubles.extend(turn.not_replaced.clone());
                 return Ok(status);
             }
+            Err(_) if Instant::now() >= deadline && end_hung(begun.as_ref(), program(tools).as_ref()) => {
+                let seconds = STARTING.as_secs();
+                return Err(Problem::unavailable(format!(
+                    "the edge did not answer for {seconds} s and was ended; its keeper starts it again"
+                )));
+            }
             Err(problem) if Instant::now() >= deadline => {
                 let log = tools.settings.state.keeper(&keeper(serving(tools))).join("log/current");
                 return Err(problem.hint(format!("see {}", log.display())));
@@ -161,6 +169,16 @@ pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem>
             Err(_) => sleep(STEP).await,
         }
     }
+}
+
+/// The program of the edge that serves.
+fn program(tools: &Tools) -> Option<Process> {
+    keepers::state(&tools.settings, &keeper(serving(tools)))?.child
+}
+
+/// Ends an edge that ran all the while and answered nobody: nothing of it serves. False when it is not so.
+fn end_hung(begun: Option<&Process>, now: Option<&Process>) -> bool {
+    begun.filter(|begun| now == Some(*begun)).is_some_and(|hung| hung.signal(Signal::KILL).is_some())
 }
 
 /// Puts an edge of this program with the settings of now in the place of the one that serves, without closing a port that

@@ -64,11 +64,13 @@ impl Context<'_> {
         loop {
             match client.status().await {
                 Ok(_) => return Ok(client),
+                // Another one holds the state folder, and it is not about to begin.
+                Err(_) if Instant::now() >= deadline && refused.is_some() => return Err(self.does_not_answer()),
                 Err(problem) if Instant::now() >= deadline => return Err(self.did_not_start(&problem)),
                 Err(_) => {}
             }
             // One that another engine was faster than is no loss: that one answers soon.
-            if let Some(said) = refused.take_if(|_| !self.another_starts()) {
+            if let Some(said) = refused.take_if(|_| !self.is_held()) {
                 return Err(said);
             }
             tokio::select! {
@@ -81,9 +83,20 @@ impl Context<'_> {
     }
 
     /// Whether an engine holds the state folder.
-    fn another_starts(&self) -> bool {
+    pub fn is_held(&self) -> bool {
         let held = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         File::open(self.settings.state.lock()).is_ok_and(held)
+    }
+
+    /// Of an engine that runs and is not to be spoken with: it hangs, or its socket was taken away.
+    pub fn does_not_answer(&self) -> Problem {
+        let pid = std::fs::read_to_string(self.settings.state.lock()).ok().and_then(|text| text.trim().parse::<u32>().ok());
+        let who = pid.map_or_else(|| "an engine".to_owned(), |pid| format!("the engine (pid {pid})"));
+        let next = pid
+            .map_or_else(|| "find it with ps".to_owned(), |pid| format!("kill {pid}, or kill -9 {pid} when that does not help"));
+        Problem::unavailable(format!("{who} runs and does not answer"))
+            .at(self.settings.state.engine_socket().display().to_string())
+            .hint(format!("{next}; what serves goes on, and pilothouse engine start takes it over"))
     }
 
     /// A client of the engine after it broke off: waits for it to come back, starts it again when it was killed.
@@ -135,7 +148,7 @@ impl Context<'_> {
             };
         }
         for line in what {
-            self.output.error_text(&format!("{line}\n"));
+            self.output.ask_about(line);
         }
         self.output.error_text(&format!("{question} [y/N] "));
         let mut answer = String::new();

@@ -26,6 +26,8 @@ use crate::{
 
 /// Longest wait for a new engine's edge.
 const EDGE: Duration = Duration::from_secs(15);
+/// Longest wait for an engine that begins to answer.
+const BEGINS: Duration = Duration::from_secs(5);
 /// Longest wait for an engine to end.
 const END: Duration = Duration::from_secs(20);
 /// The same when all instances end first, each with its own limits.
@@ -175,6 +177,7 @@ async fn status(context: &Context<'_>) -> Result<Ended, Problem> {
             show(context, Document::of(status, &context.settings.config));
             Ok(Ended::Well)
         }
+        Err(problem) if problem.is_transient() && context.is_held() => Err(context.does_not_answer()),
         Err(problem) if problem.is_transient() => {
             if context.output.json {
                 context.output.document(&Document::at_rest(context));
@@ -220,8 +223,9 @@ fn show(context: &Context<'_>, document: Document) {
 
 /// Ends the engine and returns once it is gone; false when none ran.
 pub async fn stop(context: &Context<'_>, everything: bool) -> Result<bool, Problem> {
-    let (status, was_running) = match context.client().status().await {
+    let (status, was_running) = match answer(context).await {
         Ok(status) => (status, true),
+        Err(_) if context.is_held() => return Err(context.does_not_answer()),
         Err(problem) if problem.is_transient() && !everything => return Ok(false),
         // Nothing was ever started there.
         Err(problem) if problem.is_transient() && !context.settings.state.keepers().is_dir() => return Ok(false),
@@ -243,6 +247,19 @@ pub async fn stop(context: &Context<'_>, everything: bool) -> Result<bool, Probl
         sleep(Duration::from_millis(20)).await;
     }
     Ok(was_running)
+}
+
+/// What a running engine says of itself. One that begins holds the state folder before it answers.
+async fn answer(context: &Context<'_>) -> Result<engine::Status, Problem> {
+    let deadline = Instant::now() + BEGINS;
+    loop {
+        match context.client().status().await {
+            Err(problem) if problem.is_transient() && context.is_held() && Instant::now() < deadline => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Whether a process of this id runs; one that has ended and was not waited for does not.

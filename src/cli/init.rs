@@ -183,7 +183,7 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(manifest_file::FILE_NAME), b"name = \"caf\xe9\"\n").unwrap();
-        let problem = folder::look(folder.path()).unwrap().check_utf8(manifest_file::FILE_NAME).unwrap_err();
+        let problem = folder::look(folder.path()).unwrap().check_whole(manifest_file::FILE_NAME).unwrap_err();
         assert_eq!(problem.at.as_deref(), Some("pilothouse.toml:1"));
     }
 

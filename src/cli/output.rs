@@ -1,6 +1,7 @@
 //! The one writer of the command line: documents and tables on standard output, progress and problems on standard error.
 
 use std::{
+    borrow::Cow,
     io::{self, ErrorKind, IsTerminal, Write},
     sync::{
         OnceLock,
@@ -86,7 +87,7 @@ impl Output {
     /// A line for people; left out with `--json`.
     pub fn line(&self, line: &str) {
         if !self.json {
-            self.text(&format!("{line}\n"));
+            self.text(&format!("{}\n", shown(line, self.colour)));
         }
     }
 
@@ -117,8 +118,13 @@ impl Output {
     /// A line of progress on standard error.
     pub fn progress(&self, line: &str) {
         if !self.quiet {
-            self.error_text(&format!("{line}\n"));
+            self.error_text(&format!("{}\n", shown(line, self.colour_err)));
         }
+    }
+
+    /// A line before a question, on standard error.
+    pub fn ask_about(&self, line: &str) {
+        self.error_text(&format!("{}\n", shown(line, self.colour_err)));
     }
 
     /// Text as it is to standard error; without a reader it is lost.
@@ -151,7 +157,7 @@ impl Output {
             text.push_str(&format!("  {} {at}\n", self.paint_err(Tone::Muted, "at")));
         }
         for line in &problem.evidence {
-            text.push_str(&format!("  {} {line}\n", self.paint_err(Tone::Muted, "│")));
+            text.push_str(&format!("  {} {}\n", self.paint_err(Tone::Muted, "│"), log::escaped(line)));
         }
         if let Some(next) = &problem.next {
             text.push_str(&format!("  {} {next}\n", self.paint_err(Tone::Accent, "try:")));
@@ -209,8 +215,39 @@ fn paint(colour: bool, tone: Tone, text: &str) -> String {
         Tone::Warn => "33",
         Tone::Danger => "31",
     };
-    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    if colour { format!("{START}{code}m{}{END}", log::escaped(text)) } else { text.to_owned() }
 }
+
+const START: &str = "\u{1b}[";
+const END: &str = "\u{1b}[0m";
+
+/// `line` with our own colours, where there are any, and nothing else that a terminal obeys: what it quotes comes from repositories.
+fn shown(line: &str, colour: bool) -> Cow<'_, str> {
+    if !line.contains(|c: char| c.is_control() || log::turns_direction(c)) {
+        return Cow::Borrowed(line);
+    }
+    let mut whole = String::with_capacity(line.len() + 8);
+    for (n, row) in line.split('\n').enumerate() {
+        if n > 0 {
+            whole.push('\n');
+        }
+        let mut rest = row;
+        while let Some((before, after)) = rest.split_once(START).filter(|_| colour) {
+            whole.push_str(&log::escaped(before));
+            let code = CODES.iter().find(|code| after.starts_with(**code));
+            whole.push_str(&match code {
+                Some(code) => format!("{START}{code}"),
+                None => log::escaped(START).into_owned(),
+            });
+            rest = &after[code.map_or(0, |code| code.len())..];
+        }
+        whole.push_str(&log::escaped(rest));
+    }
+    Cow::Owned(whole)
+}
+
+/// Those of `paint`, and their end.
+const CODES: [&str; 7] = ["0m", "1m", "2m", "34m", "32m", "33m", "31m"];
 
 /// Columns of the terminal at standard error; 80 when it says none.
 pub fn width() -> usize {

@@ -13,7 +13,7 @@ use crate::{
     config::clock,
     model::{
         change::Change,
-        deployment::StepState,
+        deployment::{Phase, StepState},
         edge::{EdgeCounters, EdgeStatus},
         fleet::{App, Desired, Event, Fleet, Host, Level, Serving},
         ids::{AppId, HostId, InstanceId},
@@ -63,6 +63,8 @@ pub async fn observe(
                 let is_down = !status.up;
                 hub.revise(move |fleet| edge(fleet, status)).await;
                 if is_down {
+                    // What it does not answer for does not serve.
+                    hub.remember(|fleet| serving(fleet, &BTreeMap::new())).await;
                     looks.edge();
                 }
             }
@@ -165,12 +167,18 @@ fn healths(fleet: &Fleet, counters: &EdgeCounters) -> Vec<Change> {
 fn serving(fleet: &Fleet, served: &BTreeMap<AppId, Serving>) -> Vec<Change> {
     let mut changes = Vec::new();
     for app in fleet.apps.values().filter(|app| app.desired == Desired::Running && app.url.is_some()) {
-        // A shift under way settles it by its proof.
-        if fleet.active_deployment(&app.id).is_some_and(|active| active.steps.iter().any(|step| step.state == StepState::Started))
-        {
+        let active = fleet.active_deployment(&app.id);
+        let active = active.filter(|active| active.steps.iter().any(|step| step.state == StepState::Started));
+        let phase = active.map(|active| active.phase);
+        // A shift under way settles it by its proof; before it what served goes on.
+        let builds =
+            matches!(phase, None | Some(Phase::Queued | Phase::Fetching | Phase::Admitting | Phase::Building | Phase::Attesting));
+        let answers = answers(fleet, &app.id);
+        // What is staged may need the old release's place.
+        let is_settled = builds || (phase == Some(Phase::Staging) && answers);
+        if !is_settled {
             continue;
         }
-        let answers = answers(fleet, &app.id);
         let event =
             |what: &str, level| Change::Event(Event { at: clock::now(), subject: app.id.to_string(), what: what.into(), level });
         match (app.serving, answers, app.routed) {

@@ -1,6 +1,6 @@
 //! Log records, and what part of the logs is asked for.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,24 @@ pub fn safe(line: &str) -> String {
         }
     }
     shown
+}
+
+/// `text` on one line and with nothing that a terminal obeys: control characters, and those that turn a line's direction, stand as
+/// they are written in a program (`\t`, `\u{1b}`).
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| c.is_control() || turns_direction(c);
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_obeyed(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// Leaves out the rest of an escape sequence (ECMA-48 §5.4 and §5.6): CSI to its final byte, strings to their end.

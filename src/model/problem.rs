@@ -4,7 +4,7 @@ use std::{fmt, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::log::turns_direction;
+use super::log::escaped;
 
 /// Who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(kind: ProblemKind, what: impl Into<String>) -> Self {
-        Self { kind, what: escaped(what.into()), at: None, next: None, evidence: Vec::new() }
+        Self { kind, what: escaped(&what.into()).into_owned(), at: None, next: None, evidence: Vec::new() }
     }
 
     pub fn user(what: impl Into<String>) -> Self {
@@ -88,12 +88,12 @@ impl Problem {
     }
 
     pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.at = Some(escaped(place.into()));
+        self.at = Some(escaped(&place.into()).into_owned());
         self
     }
 
     pub fn hint(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(escaped(next.into()));
+        self.next = Some(escaped(&next.into()).into_owned());
         self
     }
 
@@ -127,23 +127,6 @@ impl std::error::Error for Problem {}
 /// Whether nothing more can be written: the disk, or what its owner may have of it, is used up.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// `text` on one line, with escapes for control characters and for those that turn a line's direction.
-fn escaped(text: String) -> String {
-    let is_obeyed = |c: char| c.is_control() || turns_direction(c);
-    if !text.contains(is_obeyed) {
-        return text;
-    }
-    let mut shown = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if is_obeyed(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

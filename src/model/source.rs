@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{container::ImageFacts, problem::Problem};
+use super::{container::ImageFacts, problem::Problem, units::Bytes};
 
 /// Where the files of a release are taken from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -287,8 +287,14 @@ impl Survey {
         found.concat()
     }
 
-    /// Refuses a file that is to be read to the letter and is not UTF-8.
-    pub fn check_utf8(&self, file: &str) -> Result<(), Problem> {
+    /// Refuses a file that is to be read to the letter, and is not UTF-8 or longer than what is read of a file.
+    pub fn check_whole(&self, file: &str) -> Result<(), Problem> {
+        if self.texts.get(file).is_some_and(|text| text.len() >= Self::LONGEST_TEXT) {
+            let longest = Bytes(Self::LONGEST_TEXT as u64);
+            return Err(Problem::limit(format!("it is too long: at most {longest} are read"))
+                .at(file)
+                .hint("keep values that long in files of their own"));
+        }
         match self.not_utf8.0.get(file) {
             Some(line) => Err(Problem::user("this is not UTF-8 text: it holds a character of another encoding")
                 .at(format!("{file}:{line}"))
@@ -330,6 +336,14 @@ mod tests {
         assert!(is("*requirements*.txt", 0, "dev-requirements-1.txt") && !is("*requirements*.txt", 0, "robots.txt"));
         assert!(is("requirements/*.txt", 1, "requirements/base.txt") && !is("requirements/*.txt", 1, "a/base.txt"));
         assert!(is("vite*", 0, "vite.x") && !is("vite*", 0, "a-vite"));
+    }
+
+    #[test]
+    fn what_was_read_in_part_is_not_taken_for_the_whole() {
+        let with = |length: usize| Survey { texts: [("Procfile".to_owned(), "x".repeat(length))].into(), ..Survey::default() };
+        assert!(with(Survey::LONGEST_TEXT - 1).check_whole("Procfile").is_ok());
+        let problem = with(Survey::LONGEST_TEXT).check_whole("Procfile").unwrap_err();
+        assert!(problem.to_string().contains("too long"), "{problem}");
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Waiting<'_> {
                 .hint(format!("have it listen on 127.0.0.1 or 0.0.0.0, port {port}"))
         } else {
             Problem::app(format!("{} listens on port {}, not on {port}, which it was given as PORT", self.id, at.port()))
-                .hint(format!("have it listen on $PORT, or set `port = {}` in pilothouse.toml", at.port()))
+                .hint(format!("have it listen on $PORT, or deploy it with --port {}", at.port()))
         };
         Err(problem.at(self.id.to_string()))
     }

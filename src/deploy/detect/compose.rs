@@ -105,7 +105,7 @@ pub fn file(survey: &Survey) -> Option<&'static str> {
 /// Reads the Compose file of a source; absent without one. `given` are variables for `${…}` that win over `.env`.
 pub fn read(survey: &Survey, given: &BTreeMap<String, String>) -> Result<Option<Compose>, Problem> {
     let Some((file, text)) = file(survey).and_then(|file| Some((file, survey.texts.get(file)?))) else { return Ok(None) };
-    survey.check_utf8(file)?;
+    survey.check_whole(file)?;
     let mut variables = survey.texts.get(VARIABLES).map(|text| words::environment(text)).unwrap_or_default();
     variables.extend(given.clone());
     let mut tree = yaml::read(text, file)?;

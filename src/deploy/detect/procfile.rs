@@ -21,7 +21,7 @@ pub(super) struct Line {
 
 /// The processes, in the file's order; empty without a `Procfile`.
 pub(super) fn read(tree: &Tree<'_>) -> Result<Vec<Line>, Problem> {
-    tree.survey().check_utf8(FILE)?;
+    tree.survey().check_whole(FILE)?;
     let mut processes: Vec<Line> = Vec::new();
     for (index, text) in tree.text(FILE).unwrap_or_default().lines().enumerate() {
         let (text, number) = (text.trim().trim_start_matches('\u{feff}'), index + 1);

@@ -66,7 +66,7 @@ pub async fn make_plan(
     request: &DeployRequest,
     survey: &Survey,
 ) -> Result<Made, Problem> {
-    survey.check_utf8(MANIFEST)?;
+    survey.check_whole(MANIFEST)?;
     let manifest = match survey.texts.get(MANIFEST) {
         Some(text) => manifest_file::read(text, MANIFEST)?,
         None => crate::model::manifest::Manifest::default(),
@@ -153,7 +153,7 @@ impl Commands {
         if let Some(name) = &wanted.overrides.name {
             return Ok(name.clone());
         }
-        survey.check_utf8(MANIFEST)?;
+        survey.check_whole(MANIFEST)?;
         let manifest = survey.texts.get(MANIFEST).map(|text| manifest_file::read(text, MANIFEST)).transpose()?;
         Ok(manifest.and_then(|manifest| manifest.name).unwrap_or_else(|| deploy::name::default_name(&wanted.source)))
     }

@@ -148,3 +148,45 @@ fn a_stopped_app_stays_stopped_after_a_reboot() {
     assert_eq!(keepers(&engine, "shop"), 0);
     assert!(engine.status("shop")["serving"].is_null());
 }
+
+#[test]
+fn an_engine_that_does_not_answer_is_never_said_to_have_stopped() {
+    let (engine, _app) = serving();
+    let url = engine.url("shop");
+    fs::remove_file(engine.state().join("engine.sock")).expect("a socket");
+    for command in [&["engine", "stop"][..], &["engine", "status"]] {
+        let ran = engine.json(command);
+        assert_eq!(ran.code, Some(1), "{ran}");
+        let problem = ran.document()["problem"].clone();
+        assert!(problem["what"].as_str().is_some_and(|what| what.contains(&format!("(pid {})", engine.pid()))), "{problem:#}");
+        assert!(problem["next"].as_str().is_some_and(|next| next.contains("kill ")), "{problem:#}");
+    }
+    assert_eq!(http::get(&url).expect("the edge answers").status, 200, "what serves goes on");
+}
+
+#[test]
+fn a_hung_edge_is_told_and_another_is_started() {
+    let (engine, _app) = serving();
+    let hung = edge_pid(&engine).expect("an edge runs");
+    processes::signal(hung, Signal::STOP);
+    engine.await_status("shop", "nothing serves", |status| status["serving"].is_null());
+    assert_eq!(engine.status("shop")["state"], "down");
+    until("another edge runs", seconds(60), || edge_pid(&engine).is_some_and(|pid| pid != hung));
+    engine.await_status("shop", "it serves again", |status| status["serving"]["release"] == 1);
+    assert_eq!(engine.version("shop"), "v1");
+}
+
+#[test]
+fn what_serves_is_told_as_such_by_an_engine_that_is_back_amid_a_build() {
+    let (mut engine, app) = serving();
+    let app = app.version("v2").build("sleep 600").write();
+    let mut running = engine.begin(&["--json", "deploy", app.path()]);
+    until("it builds", seconds(20), || engine.status("shop")["last_deployment"]["state"] == "building");
+    engine.kill_engine();
+    engine.run_engine();
+    engine.await_status("shop", "release 1 serves", |status| status["serving"]["release"] == 1);
+    assert_eq!(engine.status("shop")["last_deployment"]["state"], "building");
+    assert_eq!(engine.json(&["cancel", "2"]).code, Some(0));
+    until("the command ends", seconds(30), || !running.runs());
+    assert_eq!(engine.status("shop")["serving"]["release"], 1, "and after it");
+}

@@ -84,3 +84,24 @@ fn usage_errors_exit_with_2() {
         assert_eq!(engine.cli(arguments).code, Some(2), "{arguments:?}");
     }
 }
+
+#[test]
+fn what_a_repository_says_never_reaches_the_terminal_as_it_is() {
+    let engine = Engine::start();
+    let folder = engine.home().join("e\u{1b}[31mvil");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("Procfile"), "web: echo # \u{1b}]0;title\u{7}\u{1b}[31mred\u{202e}\n").expect("a file");
+    let path = folder.to_str().expect("text");
+    for command in [
+        &["detect", path][..],
+        &["deploy", path, "--name", "evil", "--plan"],
+        &["deploy", path, "--name", "evil", "--ref", "a\u{1b}[2J"],
+        &["init", path],
+    ] {
+        let ran = engine.cli(command);
+        let said = ran.text();
+        assert!(!said.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{command:?}: {said:?}");
+    }
+    let shown = engine.cli(&["detect", path]).text();
+    assert!(shown.contains("\\u{1b}[31mred\\u{202e}"), "it is told all the same: {shown}");
+}

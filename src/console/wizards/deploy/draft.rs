@@ -284,11 +284,13 @@ impl Draft {
         }
     }
 
-    /// What to ask of the engine: the source alone while it is only looked at.
+    /// What to ask of the engine: the source alone while it is only looked at, with a name when one was written.
     pub fn request(&self, folder: &Path, whole: bool) -> Result<DeployRequest, Problem> {
         let source = self.source(folder)?;
         let name = self.name.text().trim();
-        let name = if name.is_empty() { None } else { Some(AppId::parse(name)?) };
+        // The name that another source brought with it is not this one's.
+        let is_brought = self.found.as_ref().is_some_and(|(_, plan)| plan.app.as_str() == name);
+        let name = if name.is_empty() || (is_brought && !whole) { None } else { Some(AppId::parse(name)?) };
         let overrides = if whole { Overrides { name, ..self.overrides() } } else { Overrides { name, ..Overrides::default() } };
         Ok(DeployRequest { source, overrides })
     }
