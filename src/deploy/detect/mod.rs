@@ -94,6 +94,7 @@ pub fn detect(survey: &Survey) -> Result<Recipe, Problem> {
         match language(&tree) {
             Ok(Some(mut recipe)) => {
                 recipe.proof.extend(versions::proofs(&tree, &recipe));
+                recipe.proof.extend(static_site::functions(&tree, &recipe));
                 return Ok(procfile::over(recipe, &tree, processes));
             }
             Ok(None) => {}

@@ -5,7 +5,10 @@ use super::{
     reading::{field, inside},
     tree::Tree,
 };
-use crate::model::{Problem, recipe::Recipe};
+use crate::model::{
+    Problem,
+    recipe::{Proof, Recipe},
+};
 
 /// Folders that people keep their pages in, in order; the root first.
 const FOLDERS: &[&str] = &[
@@ -38,6 +41,16 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
         let proof = tree.proof(&page(folder), format!("static files in {}", words(folder)));
         Recipe::files("static", folder).because(proof)
     }))
+}
+
+/// That functions beside static files are not served: a host of another kind runs them.
+pub(super) fn functions(tree: &Tree<'_>, recipe: &Recipe) -> Option<Proof> {
+    const HOSTS: &[(&str, &str)] = &[("vercel.json", "api/"), ("netlify.toml", "netlify/functions/")];
+    let is_there = |(file, folder): &&(&str, &str)| recipe.runtime == "static" && tree.has(file) && tree.has(folder);
+    HOSTS
+        .iter()
+        .find(is_there)
+        .map(|(_, folder)| tree.proof(folder, "its functions are not served: say --start 'COMMAND' for a server"))
 }
 
 fn folder(tree: &Tree<'_>) -> Option<&'static str> {

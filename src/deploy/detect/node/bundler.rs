@@ -88,6 +88,12 @@ impl Package<'_> {
             let proof = self.tree.proof_at(&told.file, told.line, format!("static files in {folder}"));
             return Serves::Files { proof, folder };
         }
+        // A folder `public` in the source is what the bundler copies.
+        let is_source = |told: &Told| told.folder == "public" && self.tree.has("public/");
+        if let Some(told) = self.hosted().filter(|told| !is_source(told)) {
+            let proof = self.tree.proof_at(&told.file, told.line, format!("static files in {}", told.folder));
+            return Serves::Files { folder: told.folder, proof };
+        }
         // `vitepress build docs` keeps its output below the folder that it is given.
         let below = known.name.ends_with("press").then(|| word_after(script, &format!("{} build", known.name)).and_then(inside));
         let folder = below.flatten().map_or_else(|| known.folder.to_owned(), |below| format!("{below}/{}", known.folder));

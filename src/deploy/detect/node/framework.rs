@@ -124,8 +124,9 @@ impl Package<'_> {
                     .at(self.tree.place(FILE, &format!("\"{}\":", server.0)))
                     .hint("add a `start` script to package.json, or say --start 'COMMAND'")),
             },
-            (None, None, _) if self.is_only_a_page() && self.built_page().is_some() => {
-                Ok(Framework { name: None, port: None, build: None, serves: self.built_page() })
+            (None, None, _) if self.is_only_a_page() && self.hosted_files().or_else(|| self.built_page()).is_some() => {
+                let serves = self.hosted_files().or_else(|| self.built_page());
+                Ok(Framework { name: None, port: None, build: None, serves })
             }
             (None, None, _) if self.json_server().is_some() => {
                 Ok(Framework { name: Some("json-server"), port: Some(3000), build: None, serves: self.json_server() })

@@ -2,6 +2,7 @@
 
 mod bundler;
 mod framework;
+mod hosted;
 mod manager;
 mod nx;
 mod output;
@@ -189,6 +190,8 @@ impl<'a> Package<'a> {
     fn has_dependencies(&self) -> bool {
         let kinds = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
         let any = kinds.iter().any(|kind| self.json[kind].as_object().is_some_and(|all| !all.is_empty()));
-        any || self.manager.is_locked || self.json.get("workspaces").is_some()
+        // What the hooks of an install do is needed too: `cd server && npm install`.
+        let has_hook = ["preinstall", "install", "postinstall"].iter().any(|hook| self.script(hook).is_some());
+        any || has_hook || self.manager.is_locked || self.json.get("workspaces").is_some()
     }
 }

@@ -68,11 +68,15 @@ impl Package<'_> {
 
     /// The key that marks a library, when nothing else says that it serves.
     fn library(&self, found: &Framework) -> Option<&'static str> {
-        const LISTENS: &[&str] = &["listen(", "createServer", "serve(", "Server("];
+        const LISTENS: &[&str] = &["listen(", "createServer", "serve(", "Server(", ".login(", ".launch(", ".start("];
         let mark = ["exports", "files", "types", "typings", "publishConfig"].into_iter().find(|key| !self.json[key].is_null())?;
         let is_quiet = |start: &str| {
             let file = start.rsplit(' ').next().unwrap_or(start);
-            self.tree.text(file).is_none_or(|text| !LISTENS.iter().any(|sign| text.contains(sign)))
+            let name = file.rsplit('/').next().unwrap_or(file);
+            let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+            // What is built has its source elsewhere.
+            let files = [file.to_owned(), format!("src/{stem}.ts"), format!("src/{stem}.js"), format!("{stem}.ts")];
+            !files.iter().filter_map(|file| self.tree.text(file)).any(|text| LISTENS.iter().any(|sign| text.contains(sign)))
         };
         let is_library = match &found.serves {
             Some(Serves::Command { start, .. }) => found.name.is_none() && self.start_script().is_none() && is_quiet(start),

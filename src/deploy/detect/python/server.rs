@@ -168,7 +168,7 @@ fn tools(project: &Project<'_>) -> Option<Start> {
         (
             "solara",
             &["import solara", "from solara"],
-            &|file| format!("{bin}solara run {file} --production --host 127.0.0.1 --port $PORT"),
+            &|file| format!("{bin}solara run {file} --production --no-open --host 127.0.0.1 --port $PORT"),
             8765,
         ),
         ("panel", &["import panel"], &|file| format!("{bin}panel serve {file} --address 127.0.0.1 --port $PORT"), 5006),
