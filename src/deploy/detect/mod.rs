@@ -73,13 +73,13 @@ const LANGUAGES: &[Language] = &[
     site::late,
     shell::beside_pages,
     static_site::detect,
-    python::documentation,
     node::alone,
     python::alone,
     java::alone,
     dockerfile::detect,
     compose::detect,
     shell::detect,
+    python::documentation,
 ];
 
 /// How to install, build and start what was surveyed.

@@ -44,9 +44,14 @@ impl Package<'_> {
     /// The configuration of a Worker whose own file would be started.
     fn worker(&self, found: &Framework) -> Option<&'static str> {
         let (file, text) = self.tree.first_text(&["wrangler.jsonc", "wrangler.json", "wrangler.toml"])?;
-        let Some(Serves::Command { start, .. }) = &found.serves else { return None };
-        let is_plain_server = found.name.is_none_or(|name| SERVERS.iter().any(|(_, server, _)| *server == name));
         let main = if ends(file, ".toml") { field(text, "main").map(str::to_owned) } else { setting(text, "main") };
+        let start = match &found.serves {
+            Some(Serves::Command { start, .. }) => start,
+            // Their plugin for Vite builds the Worker; its pages are a part of it.
+            Some(Serves::Files { .. }) => return (main.is_some() && self.needs("@cloudflare/vite-plugin")).then_some(file),
+            None => return None,
+        };
+        let is_plain_server = found.name.is_none_or(|name| SERVERS.iter().any(|(_, server, _)| *server == name));
         let is_main = main.is_some_and(|main| start.ends_with(main.trim_start_matches("./")));
         let by_wrangler = ["start", "dev"]
             .into_iter()

@@ -91,9 +91,6 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     let bin = if packages.is_some() { ".venv/bin/" } else { "" }.to_owned();
     let project = Project { tree, packages: packages.as_ref(), bin };
     let Some(start) = start(&project).or_else(|| member(&project)) else {
-        if let Some(recipe) = docs::sphinx(tree, packages.as_ref()).filter(|_| packages.is_some() && !tree.has("Procfile")) {
-            return Ok(Some(recipe));
-        }
         // A Procfile may still say what is started; without one the problem below is told.
         let Some(packages) = packages else {
             return Ok(None);
@@ -108,10 +105,11 @@ pub(super) fn detect(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
     Ok(Some(recipe(tree, packages, Some(start))))
 }
 
-/// Documentation by Sphinx or Jupyter Book, of whatever else is here: told late, when nothing serves.
+/// Documentation by Sphinx or Jupyter Book, of whatever else is here: told last, when nothing serves.
 #[expect(clippy::unnecessary_wraps, reason = "the shape of all languages")]
 pub(super) fn documentation(tree: &Tree<'_>) -> Result<Option<Recipe>, Problem> {
-    Ok(docs::book(tree, None).or_else(|| docs::sphinx(tree, None)))
+    let packages = Packages::of(tree);
+    Ok(docs::book(tree, packages.as_ref()).or_else(|| docs::sphinx(tree, packages.as_ref())))
 }
 
 /// The only file of all, of whatever name: told last, when nothing else is recognised.
