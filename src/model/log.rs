@@ -4,7 +4,9 @@ use std::{borrow::Cow, fmt::Write};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::escape::turns_direction;
 use super::{
+    escape::{self, Beginning},
     ids::{AppId, InstanceId, ReleaseId},
     units::Timestamp,
 };
@@ -124,24 +126,25 @@ pub fn safe_json(json: &str) -> String {
     shown
 }
 
-/// Whether `c` can make a line read as another one (UAX #9 §2).
-pub fn turns_direction(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// `line` fit for a terminal: escape sequences left out, tabs as spaces, other control characters as `�`.
 pub fn safe(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\t' => shown.push_str("    "),
-            '\r' => {}
-            c if c.is_control() => shown.push('\u{fffd}'),
-            c if turns_direction(c) => {}
-            c => shown.push(c),
-        }
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        let length = match escape::left_out(rest.as_bytes()) {
+            Beginning::Unseen(length) => length,
+            Beginning::Open => rest.len(),
+            Beginning::Shown => {
+                match c {
+                    '\t' => shown.push_str("    "),
+                    c if c.is_control() => shown.push('\u{fffd}'),
+                    c => shown.push(c),
+                }
+                c.len_utf8()
+            }
+        };
+        // A sequence that is cut for its length may be cut inside a character.
+        rest = (length..rest.len()).find_map(|from| rest.get(from..)).unwrap_or_default();
     }
     shown
 }
@@ -164,34 +167,6 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Leaves out the rest of an escape sequence (ECMA-48 §5.4 and §5.6): CSI to its final byte, strings to their end.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match chars.next() {
-        Some('[') => {
-            for c in chars.by_ref() {
-                if ('\u{40}'..='\u{7e}').contains(&c) {
-                    break;
-                }
-            }
-        }
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            while let Some(c) = chars.next() {
-                if c == '\u{7}' {
-                    break;
-                }
-                if c == '\u{1b}' {
-                    chars.next_if_eq(&'\\');
-                    break;
-                }
-            }
-        }
-        Some('(' | ')' | '#' | '%') => {
-            chars.next();
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -210,6 +185,12 @@ mod tests {
     #[test]
     fn escapes_are_left_out_and_the_text_stays() {
         assert_eq!(safe("\u{1b}[31;1mred\u{1b}[0m \u{1b}]0;title\u{7}plain\u{1b}]8;;x\u{1b}\\end\t."), "red plainend    .");
+        assert_eq!(
+            safe("\u{1b}(Ba\u{1b}7b\u{1b}\u{1b}[1mc\u{1b}[3\u{1b}[1md\u{1b}]0;x\u{1b}[1me\u{1b}"),
+            "abcde",
+            "as terminals take them"
+        );
+        assert_eq!(safe("a\u{1b}[\nb\u{1b}]0;x\nc\u{202e}d\r"), "a�b�cd", "none reaches over the end of a line");
     }
 
     proptest! {

@@ -1,8 +1,12 @@
 //! Values out of every line: what stands in their place in logs, records and screens.
 
+mod sight;
+
 use std::{borrow::Cow, collections::BTreeSet, fmt, ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use self::sight::Sight;
 
 /// What is shown instead of a value.
 pub const MASK: &str = "***";
@@ -12,11 +16,14 @@ pub const SHORTEST: usize = 6;
 const PIECE: usize = 512;
 /// Letters of a value in base64 that say which value it is.
 const TELLING: usize = 8;
+/// So much of a stream is held at most while a value may go on behind what shows nothing: no record of a log is as long.
+const HELD: usize = 64 * 1024;
 
 /// Finds values in text, also percent-encoded (RFC 3986 §2.1), in base64 (RFC 4648 §4 and §5, at any offset), in hex, and
 /// as JSON writes them; and the password of a value that is a URL.
 ///
-/// A value of several lines is found line by line. Cheap to clone.
+/// A value of several lines is found line by line. What shows nothing may stand anywhere in one, as colours do: a view that
+/// leaves it out must not join the value again. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Masker {
     found: Option<Arc<Found>>,
@@ -41,6 +48,8 @@ impl Masker {
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut needles = BTreeSet::new();
         values.into_iter().for_each(|value| forms(value, &mut needles));
+        let unseen: Vec<Vec<u8>> = needles.iter().flat_map(|needle| sight::without_unseen(needle)).collect();
+        needles.extend(unseen.into_iter().filter(|needle| needle.len() >= SHORTEST));
         let needles: Vec<Vec<u8>> = needles.into_iter().collect();
         let search = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&needles);
         let longest = needles.iter().map(Vec::len).max().unwrap_or(0);
@@ -54,17 +63,19 @@ impl Masker {
 
     /// Whether `text` holds a value.
     pub fn is_in(&self, text: &str) -> bool {
-        self.found.as_ref().is_some_and(|found| found.search.is_match(text))
+        self.found.as_ref().is_some_and(|found| found.is_in(text.as_bytes(), &sight::of(text.as_bytes())))
     }
 
     /// `text` without values.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(found) = self.found.as_ref().filter(|found| found.search.is_match(text)) else {
+        let Some(found) = &self.found else { return Cow::Borrowed(text) };
+        let sights = sight::of(text.as_bytes());
+        if !found.is_in(text.as_bytes(), &sights) {
             return Cow::Borrowed(text);
-        };
+        }
         let mut shown = Vec::with_capacity(text.len());
         let mut at = 0;
-        for range in found.ranges(text.as_bytes(), None) {
+        for range in found.ranges(text.as_bytes(), &sights, None) {
             shown.extend_from_slice(&text.as_bytes()[at..range.start]);
             shown.extend_from_slice(MASK.as_bytes());
             at = range.end;
@@ -76,18 +87,38 @@ impl Masker {
 }
 
 impl Found {
-    /// Where values stand, those that touch as one; what lies before `covered` is known to be part of one.
-    fn ranges(&self, bytes: &[u8], covered: Option<usize>) -> Vec<Range<usize>> {
-        let mut found: Vec<Range<usize>> = self.search.find_overlapping_iter(bytes).map(|found| found.range()).collect();
+    fn is_in(&self, bytes: &[u8], sights: &[Sight]) -> bool {
+        self.search.is_match(bytes) || sights.iter().any(|sight| self.search.is_match(&sight.seen))
+    }
+
+    /// Where values stand, those that touch as one; what lies before `covered` is known to be part of one. None begins or
+    /// ends inside of what shows nothing.
+    fn ranges(&self, bytes: &[u8], sights: &[Sight], covered: Option<usize>) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = covered.map(|end| 0..end).into_iter().collect();
+        found.extend(self.search.find_overlapping_iter(bytes).map(|found| found.range()));
+        for sight in sights {
+            found.extend(self.search.find_overlapping_iter(&sight.seen).map(|found| sight.place(found.range())));
+        }
+        if let Some(sight) = sights.first() {
+            found.iter_mut().for_each(|range| *range = sight.whole(range.clone()));
+        }
         found.sort_by_key(|range| range.start);
         let mut merged: Vec<Range<usize>> = Vec::new();
-        for range in covered.map(|end| 0..end).into_iter().chain(found) {
+        for range in found {
             match merged.last_mut() {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
                 _ => merged.push(range),
             }
         }
         merged
+    }
+
+    /// Where the end of `bytes` may be the beginning of a value of which at least `least` bytes are there.
+    fn begun(&self, bytes: &[u8], sights: &[Sight], least: usize) -> Option<usize> {
+        let open = |bytes: &[u8]| Some(self.open_end(bytes)).filter(|at| bytes.len() - at >= least);
+        let seen = sights.iter().filter_map(|sight| Some(sight.place_of(open(&sight.seen)?)));
+        let plain = open(bytes).map(|at| sights.first().map_or(at, |sight| sight.whole(at..at + 1).start));
+        seen.chain(plain).min()
     }
 
     /// Where the end of `bytes` may be the beginning of a value.
@@ -126,8 +157,10 @@ impl Masking {
             Some(found) => {
                 let found = Arc::clone(found);
                 self.held.extend_from_slice(bytes);
-                let end = found.open_end(&self.held);
-                self.give(&found, end, give);
+                let sights = sight::of(&self.held);
+                let unfinished = sights.iter().filter_map(|sight| sight.open).min().unwrap_or(self.held.len());
+                let begun = found.begun(&self.held, &sights, 1).filter(|begun| self.held.len() - begun <= HELD);
+                self.give(&found, &sights, begun.unwrap_or(unfinished).min(unfinished), give);
             }
         }
     }
@@ -135,12 +168,11 @@ impl Masking {
     /// Gives what was held: nothing more comes. What may be most of a value that was cut off is masked.
     pub fn finish(&mut self, mut give: impl FnMut(&[u8])) {
         let Some(found) = self.masker.found.as_ref().filter(|_| !self.held.is_empty()).map(Arc::clone) else { return };
-        let open = found.open_end(&self.held);
-        let left = self.held.len() - open;
-        if left < SHORTEST {
-            return self.give(&found, self.held.len(), give);
-        }
-        self.give(&found, open, &mut give);
+        let sights = sight::of(&self.held);
+        let Some(begun) = found.begun(&self.held, &sights, SHORTEST) else {
+            return self.give(&found, &sights, self.held.len(), give);
+        };
+        self.give(&found, &sights, begun, &mut give);
         if self.covered.is_none() {
             give(MASK.as_bytes());
         }
@@ -148,11 +180,11 @@ impl Masking {
         self.covered = None;
     }
 
-    fn give(&mut self, found: &Found, end: usize, mut give: impl FnMut(&[u8])) {
+    fn give(&mut self, found: &Found, sights: &[Sight], end: usize, mut give: impl FnMut(&[u8])) {
         if end == 0 {
             return;
         }
-        let ranges = found.ranges(&self.held, self.covered);
+        let ranges = found.ranges(&self.held, sights, self.covered);
         let mut at = 0;
         let mut covered = None;
         for range in ranges.into_iter().take_while(|range| range.start < end || range.end == 0) {

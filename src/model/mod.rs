@@ -8,6 +8,7 @@ pub mod dependencies;
 pub mod deployment;
 pub mod dockerfile;
 pub mod edge;
+pub mod escape;
 pub mod fleet;
 pub mod ids;
 pub mod instance;

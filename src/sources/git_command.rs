@@ -296,7 +296,7 @@ fn secrets(url: &str) -> Vec<String> {
 /// The lines of git's messages, without progress and without secrets.
 fn messages(text: &str, secrets: &[String]) -> Vec<String> {
     let lines = text.split(['\n', '\r']).map(str::trim_end).filter(|line| !line.trim().is_empty() && !is_progress(line));
-    lines.map(|line| crate::model::log::safe(&masked(line, secrets))).collect()
+    lines.map(|line| masked(&crate::model::log::safe(line), secrets)).collect()
 }
 
 fn masked(line: &str, secrets: &[String]) -> String {
