@@ -5,7 +5,7 @@ use std::{io::PipeReader, path::Path, process::ExitCode, sync::Arc};
 use pilothouse::{
     agent,
     cli::{self, Parting, Roles, Showing},
-    config::{Settings, load},
+    config::{Settings, load, state_dir},
     console::{self, action::Left, runtime::Start, state::Mode},
     engine, hosts,
     model::{Problem, container::ContainerId},
@@ -100,10 +100,11 @@ fn launch_engine(settings: &Settings) -> Result<PipeReader, Problem> {
 fn log_to(path: &Path, known: &Known) -> Option<tracing_appender::non_blocking::WorkerGuard> {
     use tracing_subscriber::EnvFilter;
     let (folder, name) = (path.parent()?, path.file_name()?);
-    std::fs::create_dir_all(folder).ok()?;
+    state_dir::make_own(folder).ok()?;
     if std::fs::metadata(path).is_ok_and(|log| log.len() > LARGEST_LOG) {
         let _ = std::fs::rename(path, path.with_extension("log.1"));
     }
+    state_dir::open_own(path).ok()?;
     let file = Masked { known: known.clone(), to: tracing_appender::rolling::never(folder, name) };
     let (writer, guard) = tracing_appender::non_blocking(file);
     let filter = EnvFilter::try_from_env("PILOTHOUSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));

@@ -56,14 +56,21 @@ struct Remove {
 #[derive(Serialize)]
 struct Document<'a> {
     name: &'a str,
-    set_at: String,
-    set_by: &'a str,
+    /// Absent, as who set it, when the value cannot be opened.
+    set_at: Option<String>,
+    set_by: Option<&'a str>,
     used_by: &'a [AppId],
 }
 
 impl<'a> Document<'a> {
     fn of(secret: &'a StoredSecret) -> Self {
-        Self { name: &secret.name, set_at: time::rfc3339(secret.set_at), set_by: &secret.set_by, used_by: &secret.used_by }
+        let opens = !secret.lost;
+        Self {
+            name: &secret.name,
+            set_at: opens.then(|| time::rfc3339(secret.set_at)),
+            set_by: opens.then_some(secret.set_by.as_str()),
+            used_by: &secret.used_by,
+        }
     }
 }
 
@@ -183,7 +190,8 @@ async fn list(context: &Context<'_>) -> Result<Ended, Problem> {
     let mut table = Table::new(&["secret", "set", "by", "used by"]);
     for secret in &secrets {
         let users = if secret.used_by.is_empty() { "nothing".to_owned() } else { words(&secret.used_by) };
-        table.row([secret.name.clone().into(), time::ago(secret.set_at).into(), secret.set_by.clone().into(), users.into()]);
+        let set = if secret.lost { "cannot be opened: set it anew".to_owned() } else { time::ago(secret.set_at) };
+        table.row([secret.name.clone().into(), set.into(), secret.set_by.clone().into(), users.into()]);
     }
     table.show(context.output);
     Ok(Ended::Well)
@@ -195,7 +203,12 @@ impl Remove {
         let Some(secret) = stored.iter().find(|secret| secret.name == self.name) else {
             return Err(Problem::not_found(format!("there is no secret `{}`", self.name)).hint("pilothouse secret list"));
         };
-        let mut what = vec![format!("  − the secret {}, set by {} {}", secret.name, secret.set_by, time::ago(secret.set_at))];
+        let set = if secret.lost {
+            "which cannot be opened".to_owned()
+        } else {
+            format!("set by {} {}", secret.set_by, time::ago(secret.set_at))
+        };
+        let mut what = vec![format!("  − the secret {}, {set}", secret.name)];
         if !secret.used_by.is_empty() {
             what.push(format!(
                 "  ! {} cannot start an instance any more until it is set again; what runs goes on",

@@ -93,7 +93,7 @@ impl Document {
             asked: app.asked.map(|release| Asked { release }),
             running: fleet.running(id).into_iter().map(|(release, instances)| Running { release, instances }).collect(),
             serving: app.serving.map(|serving| Serving { release: serving.release, since: time::rfc3339(serving.since) }),
-            trouble: fleet.blind(id),
+            trouble: fleet.blind(id).or_else(|| fleet.shut(id)),
             url: app.url.clone(),
             instances: present(fleet, id).map(one).collect(),
             watch: app.watch.as_deref().map(watch::Document::of),

@@ -1,7 +1,9 @@
 //! Where an engine's files lie: everything of one engine is below one folder.
 
 use std::{
+    fs::{self, File, Permissions},
     io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -29,13 +31,14 @@ impl StateDir {
         Self { root, sockets }
     }
 
-    /// Makes the folders, readable by their owner alone.
+    /// Makes the folders, readable by their owner alone. `root` keeps its mode when somebody else has made it.
     pub fn create(&self) -> io::Result<()> {
-        use std::os::unix::fs::DirBuilderExt;
-        let mut folder = std::fs::DirBuilder::new();
-        folder.recursive(true).mode(0o700);
-        for path in [&self.root, &self.sockets, &self.keepers(), &self.edge(), &self.scratch_root(), &self.releases_root()] {
-            folder.create(path)?;
+        make_own(&self.root)?;
+        make_own(&self.sockets)?;
+        for path in [self.keepers(), self.edge(), self.scratch_root(), self.releases_root(), self.root.join("cache")] {
+            make_own(&path)?;
+            // An older version left some of them open.
+            fs::set_permissions(path, Permissions::from_mode(0o700))?;
         }
         Ok(())
     }
@@ -148,6 +151,19 @@ impl StateDir {
     pub fn cache(&self, app: &AppId) -> PathBuf {
         self.root.join("cache").join(app.as_str())
     }
+}
+
+/// Makes a folder, and those above it, readable by their owner alone.
+pub fn make_own(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Opens a file to read and write, and makes it when it is not there; readable by its owner alone.
+pub fn open_own(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    // An older version left it open.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
 }
 
 fn short_folder(root: &Path) -> PathBuf {

@@ -68,7 +68,7 @@ pub fn secrets(manifest: &Manifest, overrides: &Overrides) -> Result<BTreeMap<St
     Ok(secrets)
 }
 
-/// Refuses a command that holds a value itself: it would stand in plans, records and process lists.
+/// Refuses a command, an output or a route that holds a value itself: it would stand in plans, records and process lists.
 pub fn check_commands(blueprint: &Blueprint, secrets: &Env) -> Result<(), Problem> {
     let build = blueprint.build.iter().map(|(name, command)| (name.clone(), command));
     let commands = build.chain(blueprint.processes.iter().map(|process| (process.name.clone(), &process.command)));
@@ -79,12 +79,27 @@ pub fn check_commands(blueprint: &Blueprint, secrets: &Env) -> Result<(), Proble
                 .hint(format!("write ${name} in its place: the shell puts the value in")));
         }
     }
+    let output = blueprint.output.iter().map(|output| ("the folder that is served", output.clone()));
+    let routes = blueprint.routes.iter().map(|route| ("a route", format!("{} {}", route.at.host, route.at.path)));
+    for (place, text) in output.chain(routes) {
+        // Hosts are written small.
+        let is_held = |value: &String| Masker::new([value.as_str(), &value.to_lowercase()]).is_in(&text);
+        if let Some((name, _)) = secrets.0.iter().find(|(_, value)| is_held(value)) {
+            return Err(Problem::user(format!("{place} holds the value of the secret {name}")).hint(NO_NAMES));
+        }
+    }
     Ok(())
 }
 
-/// Refuses a request whose commands hold a value that is known to be secret; `known` masks all of them.
+/// What to do where no shell puts a value in.
+const NO_NAMES: &str = "give it another name: it stands in plans and records, and whoever visits the app may see it";
+
+/// Refuses a request whose commands or output hold a value that is known to be secret; `known` masks all of them.
 pub fn check_request(overrides: &Overrides, known: &Masker) -> Result<(), Problem> {
     let commands = [("--install", &overrides.install), ("--build", &overrides.build), ("--start", &overrides.start)];
+    if overrides.output.as_ref().is_some_and(|output| known.is_in(output)) {
+        return Err(Problem::user("the folder's name holds the value of a secret").at("--output").hint(NO_NAMES));
+    }
     match commands.iter().find(|(_, command)| command.as_ref().is_some_and(|command| known.is_in(command))) {
         Some((flag, _)) => Err(Problem::user("the command holds the value of a secret itself")
             .at(*flag)

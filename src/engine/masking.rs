@@ -24,7 +24,9 @@ pub fn change(change: Change, masker: &Masker) -> Change {
         }),
         Change::Engine(engine) => {
             let degraded = engine.degraded.as_ref().map(|told| problem(told, masker));
-            Change::Engine(EngineStatus { degraded, ..engine })
+            let mut shut = engine.shut;
+            shut.values_mut().for_each(|shut| shut.cause = problem(&shut.cause, masker));
+            Change::Engine(EngineStatus { degraded, shut, ..engine })
         }
         Change::App(mut app) => {
             if let Some(watch) = &mut app.watch {

@@ -45,7 +45,7 @@ use self::{
     wiring::{NoGate, OnlyHost},
 };
 use crate::{
-    config::{Settings, clock, load},
+    config::{Settings, clock, load, state_dir},
     model::{
         change::Change,
         fleet::{EngineStatus, Level},
@@ -94,6 +94,7 @@ pub async fn run(
         state_dir: settings.state.root().display().to_string(),
         started_at: clock::now(),
         degraded: None,
+        shut: std::collections::BTreeMap::new(),
     };
     let listener = http::bind(&socket)
         .map_err(|error| Problem::unavailable(format!("cannot listen: {error}")).at(socket.display().to_string()))?;
@@ -189,8 +190,7 @@ fn unusable(settings: &Settings, error: &std::io::Error) -> Problem {
 /// Holds the state folder for this process; released by its end, however it comes.
 fn lock(settings: &Settings) -> Result<File, Problem> {
     let path = settings.state.lock();
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = file.map_err(|error| unusable(settings, &error))?;
+    let mut file = state_dir::open_own(&path).map_err(|error| unusable(settings, &error))?;
     if !is_locked(&file) {
         let mut pid = String::new();
         let _ = file.read_to_string(&mut pid);

@@ -37,7 +37,7 @@ pub fn put_aside(state: &StateDir, fleet: &Fleet) -> io::Result<()> {
     for app in folders(&state.releases_root())? {
         for release in folders(&app)?.into_iter().filter(|release| !known.contains(release)) {
             let aside = state.strays(fleet.epoch).join(app.file_name().unwrap_or_default());
-            fs::create_dir_all(&aside)?;
+            crate::config::state_dir::make_own(&aside)?;
             fs::rename(&release, aside.join(release.file_name().unwrap_or_default()))?;
             tracing::warn!(release = %release.display(), to = %aside.display(), "put aside: the journal does not know it");
         }

@@ -177,6 +177,16 @@ pub struct EngineStatus {
     pub started_at: Timestamp,
     /// The journal cannot be written, and why.
     pub degraded: Option<Problem>,
+    /// Releases of which no instance could be started, because what it needs cannot be read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shut: BTreeMap<AppId, Shut>,
+}
+
+/// A release that cannot be started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shut {
+    pub release: ReleaseId,
+    pub cause: Problem,
 }
 
 /// Everything known.

@@ -111,6 +111,9 @@ pub struct StoredSecret {
     pub set_at: Timestamp,
     /// Who set it.
     pub set_by: String,
+    /// Whether it cannot be opened, so that nobody knows when it was set, and by whom.
+    #[serde(default)]
+    pub lost: bool,
     /// Apps with a kept release that names it.
     pub used_by: Vec<AppId>,
 }

@@ -26,10 +26,27 @@ impl Blobs {
         Self { store, seal }
     }
 
-    /// Durable on return.
+    /// Durable on return. Refused while the key is lost: a new one would shut what was sealed before, unseen.
     pub async fn put(&self, name: String, bytes: Vec<u8>) -> Result<(), Problem> {
         let seal = self.seal.clone();
-        on_store(&self.store, move |store| store.put_blob(&name, &seal.close(&name, &bytes)?)).await
+        let put = move |store: &mut dyn Store| {
+            if is_key_lost(&seal, store)? {
+                return Err(seal.lost());
+            }
+            store.put_blob(&name, &seal.close(&name, &bytes)?)
+        };
+        on_store(&self.store, put).await
+    }
+
+    /// The same, but makes a new key in place of a lost one; whether it did. What was sealed before stays shut then.
+    pub async fn put_with_any_key(&self, name: String, bytes: Vec<u8>) -> Result<bool, Problem> {
+        let seal = self.seal.clone();
+        let put = move |store: &mut dyn Store| {
+            let is_lost = is_key_lost(&seal, store)?;
+            store.put_blob(&name, &seal.close(&name, &bytes)?)?;
+            Ok(is_lost)
+        };
+        on_store(&self.store, put).await
     }
 
     /// Absent when there is none.
@@ -42,8 +59,11 @@ impl Blobs {
         on_store(&self.store, opened).await
     }
 
-    /// Durable on return.
+    /// Durable on return. Nothing is kept of an empty one: who has no environment needs no key.
     pub async fn put_env(&self, name: String, env: &Env) -> Result<(), Problem> {
+        if env.0.is_empty() {
+            return self.remove_one(name).await;
+        }
         self.put(name, serde_json::to_vec(env).unwrap_or_default()).await
     }
 
@@ -77,6 +97,9 @@ impl Blobs {
                 let Some(bytes) = store.blob(&name)?.filter(|bytes| !bytes.is_empty() && !Seal::is_sealed(bytes)) else {
                     continue;
                 };
+                if is_key_lost(&seal, store)? {
+                    return Err(seal.lost());
+                }
                 store.put_blob(&name, &seal.close(&name, &bytes)?)?;
                 any = true;
             }
@@ -84,6 +107,19 @@ impl Blobs {
         })
         .await
     }
+}
+
+/// Whether values lie here that were sealed with a key which is gone.
+fn is_key_lost(seal: &Seal, store: &mut dyn Store) -> Result<bool, Problem> {
+    if !seal.has_no_key() {
+        return Ok(false);
+    }
+    for name in store.blob_names("")? {
+        if store.blob(&name)?.is_some_and(|bytes| Seal::is_sealed(&bytes)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Does what blocks for as long as the disk takes.

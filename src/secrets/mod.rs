@@ -52,28 +52,29 @@ impl Secrets {
         &self.known
     }
 
-    /// For the start of an engine: seals what an older version left open, and learns every value there is.
+    /// For the start of an engine: seals what an older version left open, and learns every value that can be opened. Tells of
+    /// the first trouble.
     pub async fn begin(&self) -> Result<(), Problem> {
-        self.blobs.seal_all().await?;
+        let mut troubles = vec![self.blobs.seal_all().await];
         for name in self.blobs.names(STORE).await? {
-            self.stored(&name[STORE.len()..]).await?;
+            troubles.push(self.stored(&name[STORE.len()..]).await.map(|_| ()));
         }
-        for name in self.blobs.names(KEPT).await? {
-            self.known.learn(self.blobs.env(name).await?.0.into_values());
+        let kept = [self.blobs.names(KEPT).await?, self.blobs.names(SOURCE).await?].concat();
+        for name in kept {
+            let opened = self.blobs.env(name).await;
+            troubles.push(opened.map(|env| self.known.learn(env.0.into_values())));
         }
-        for name in self.blobs.names(SOURCE).await? {
-            self.known.learn(self.blobs.env(name).await?.0.into_values());
-        }
-        Ok(())
+        troubles.into_iter().collect()
     }
 
-    /// Keeps a value under a name, in place of the one before. Durable on return.
-    pub async fn set(&self, name: &str, value: Secret, by: &str) -> Result<(), Problem> {
+    /// Keeps a value under a name, in place of the one before. Durable on return. Whether it made a new key in place of one
+    /// that was lost: what that one had sealed stays shut.
+    pub async fn set(&self, name: &str, value: Secret, by: &str) -> Result<bool, Problem> {
         store_name(name)?;
         value.check().map_err(|problem| problem.at(format!("secret {name}")))?;
         self.known.learn([value.0.clone()]);
         let stored = Stored { value, set_at: clock::now(), set_by: by.to_owned() };
-        self.blobs.put(format!("{STORE}{name}"), serde_json::to_vec(&stored).unwrap_or_default()).await
+        self.blobs.put_with_any_key(format!("{STORE}{name}"), serde_json::to_vec(&stored).unwrap_or_default()).await
     }
 
     /// All stored secrets by name; who uses them is for the caller to say.
@@ -81,9 +82,12 @@ impl Secrets {
         let mut all = Vec::new();
         for name in self.blobs.names(STORE).await? {
             let name = name[STORE.len()..].to_owned();
-            if let Some(Stored { set_at, set_by, .. }) = self.stored(&name).await? {
-                all.push(StoredSecret { name, set_at, set_by, used_by: Vec::new() });
-            }
+            let (set_at, set_by, lost) = match self.stored(&name).await {
+                Ok(None) => continue,
+                Ok(Some(Stored { set_at, set_by, .. })) => (set_at, set_by, false),
+                Err(_) => (Timestamp(0), String::new(), true),
+            };
+            all.push(StoredSecret { name, set_at, set_by, lost, used_by: Vec::new() });
         }
         Ok(all)
     }
@@ -94,7 +98,11 @@ impl Secrets {
     }
 
     async fn stored(&self, name: &str) -> Result<Option<Stored>, Problem> {
-        let Some(bytes) = self.blobs.get(format!("{STORE}{name}")).await? else { return Ok(None) };
+        let shut = |problem: Problem| {
+            let what = format!("what is stored as `{name}` cannot be opened: {}", problem.what);
+            Problem { what, ..problem }.hint(format!("put the key that belongs to it back, or: pilothouse secret set {name}"))
+        };
+        let Some(bytes) = self.blobs.get(format!("{STORE}{name}")).await.map_err(shut)? else { return Ok(None) };
         let stored: Stored = serde_json::from_slice(&bytes)
             .map_err(|_| Problem::internal(format!("the stored secret `{name}` cannot be read")))?;
         self.known.learn([stored.value.0.clone()]);
@@ -141,7 +149,8 @@ impl Secrets {
         if references.is_empty() {
             return Ok(Env::default());
         }
-        let kept = self.blobs.env(kept_blob(app, release)).await?;
+        // Where the references lead to a value, what was kept is not needed: it need not open.
+        let kept = self.blobs.env(kept_blob(app, release)).await.unwrap_or_default();
         let mut values = BTreeMap::new();
         for (name, reference) in references {
             let one = BTreeMap::from([(name.clone(), reference.clone())]);
@@ -156,7 +165,10 @@ impl Secrets {
         }
         let values = Env(values);
         self.known.learn(values.0.values().cloned());
-        self.keep(app, release, references, &values).await?;
+        // What is at hand is not withheld because it cannot be sealed, as while the key is lost.
+        if let Err(problem) = self.keep(app, release, references, &values).await {
+            tracing::warn!(%app, %release, %problem, "the values are not kept");
+        }
         Ok(values)
     }
 

@@ -22,6 +22,8 @@ use crate::model::problem::Problem;
 /// What a sealed value begins with.
 const MAGIC: &[u8; 4] = b"PHS1";
 const NONCE: usize = 24;
+/// The way out when a key is lost.
+const LOST: &str = "put it back from where you keep copies; without one, `pilothouse secret set NAME` makes a new key";
 
 /// Seals and opens values. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +36,17 @@ impl Seal {
     /// With the key in `path`, which is made at the first use.
     pub fn new(path: PathBuf) -> Self {
         Self { path, key: Arc::default() }
+    }
+
+    /// Whether there is no key at all: none was ever made, or it is lost.
+    pub fn has_no_key(&self) -> bool {
+        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        key.is_none() && matches!(read(&self.path), Err(Unusable::Absent))
+    }
+
+    /// Why nothing is sealed with a new key as long as values of a lost one lie here.
+    pub fn lost(&self) -> Problem {
+        self.refuse("is gone", LOST)
     }
 
     pub fn is_sealed(bytes: &[u8]) -> bool {
@@ -82,11 +95,11 @@ impl Seal {
                 make(&self.path).map_err(|error| self.refuse(&format!("cannot be written: {error}"), "free some space"))?;
                 self.load(false)
             }
-            Err(Unusable::Absent) => Err(self.refuse("is gone", "put it back from where you keep copies")),
+            Err(Unusable::Absent) => Err(self.lost()),
             Err(Unusable::Open(mode)) => {
                 Err(self.refuse(&format!("can be read by others (mode {mode:o})"), &format!("chmod 600 {}", self.path.display())))
             }
-            Err(Unusable::Damaged) => Err(self.refuse("is damaged", "put it back from where you keep copies")),
+            Err(Unusable::Damaged) => Err(self.refuse("is damaged", &format!("{LOST} once the damaged one is away"))),
             Err(Unusable::Error(error)) => Err(self.refuse(&format!("cannot be read: {error}"), "look at its owner and mode")),
         }
     }

@@ -227,7 +227,12 @@ impl Client {
         let why = match error.kind() {
             io::ErrorKind::NotFound => "there is no such socket".to_owned(),
             io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
-            io::ErrorKind::PermissionDenied => "this user may not use its socket".to_owned(),
+            // It may well run: to try again, or to start another one, helps nobody.
+            io::ErrorKind::PermissionDenied => {
+                return Problem::conflict(format!("{} cannot be asked: this user may not use its socket", self.name))
+                    .at(self.socket.display().to_string())
+                    .hint("run this as the user whose engine it is, or give a folder of your own with --state");
+            }
             _ => error.to_string(),
         };
         let problem = Problem::unavailable(format!("{} does not run: {why}", self.name)).at(self.socket.display().to_string());

@@ -96,6 +96,7 @@ fn empty() -> Fleet {
             state_dir: "/home/ops-1/.local/state/pilothouse".to_owned(),
             started_at: before(3_720),
             degraded: None,
+            shut: std::collections::BTreeMap::new(),
         },
         edge: EdgeStatus {
             pid: 4119,

@@ -266,3 +266,150 @@ fn a_value_comes_by_a_pipe_or_a_variable_and_never_by_an_argument() {
     assert_eq!(engine.cli(&["secret", "set", "x", VALUE]).code, Some(2), "a value is no argument");
     is_nowhere(&engine, VALUE, &[]);
 }
+
+#[test]
+fn colours_returns_and_json_inside_of_a_value_do_not_show_it() {
+    let engine = Engine::start();
+    set(&engine, "shop-db", VALUE);
+    let said = r#"echo "out $DB" | sed "s/rd of/$(printf '\033[1m')rd of/"; echo "ret $DB" | sed "s/rd of/$(printf '\015')rd of/"; echo "{\"msg\":\"$DB\"}" | sed 's/rd of/\\u001b[1mrd of/'"#;
+    let app = App::of(engine.home(), "shop", &format!("{said}; exec {} sample", binary().display()))
+        .build(said)
+        .tables("[secrets]\nDB = \"store:shop-db\"\n")
+        .write();
+    engine.deploy_live(&app);
+    until("all of it is in the log", seconds(20), || logs(&engine, &["shop"]).text().contains("msg"));
+    let ran = [logs(&engine, &["shop"]), logs(&engine, &["shop", "--build"]), engine.json(&["logs", "shop"])];
+    for told in &ran {
+        assert!(told.text().contains("out ***") && told.text().contains("ret ***"), "{told}");
+    }
+    let failing = app.build(&format!("{said}; exit 4")).write();
+    let failed = engine.cli(&["deploy", failing.path()]);
+    assert!(failed.code == Some(1) && failed.text().contains("out ***"), "{failed}");
+    for part in [VALUE, "rd of-7f3e91", "pa55/w0"] {
+        assert_eq!(holding(engine.state(), part), Vec::<String>::new(), "{part}");
+        assert!(ran.iter().chain([&failed]).all(|told| !told.text().contains(part)), "{part}");
+    }
+}
+
+fn key(engine: &Engine) -> std::path::PathBuf {
+    engine.state().join("secrets.key")
+}
+
+/// `shop` with a secret and a variable, and `plain`, which has neither.
+fn with_two_apps(engine: &Engine) -> (App, App) {
+    set(engine, "token", VALUE);
+    let shop = App::sample(engine.home(), "shop").tables("[secrets]\nTOKEN = \"store:token\"\n").write();
+    let plain = App::of(engine.home(), "plain", &format!("exec {} sample", binary().display())).write();
+    engine.deploy_live(&shop);
+    engine.deploy_live(&plain);
+    (shop, plain)
+}
+
+#[test]
+fn after_the_key_is_lost_setting_secrets_anew_and_deploying_again_mends_all() {
+    let mut engine = Engine::start();
+    let (shop, plain) = with_two_apps(&engine);
+    engine.stop_engine();
+    fs::remove_file(key(&engine)).expect("the key is there");
+    engine.run_engine();
+    engine.deploy_live(&plain);
+    engine.live(engine.json(&["restart", "plain"]));
+    let refused = engine.deploy(&shop);
+    assert!(refused.code == Some(1) && refused.text().contains("pilothouse secret set token"), "{refused}");
+    let listed = engine.cli(&["secret", "list"]);
+    assert!(listed.text().contains("cannot be opened"), "{listed}");
+    let given = engine.json(&["deploy", plain.path(), "--env", "COLOUR=blue"]);
+    assert!(given.code == Some(1) && given.text().contains("is gone") && given.text().contains("put it back"), "{given}");
+    assert!(!key(&engine).exists(), "no key is made without a word");
+    assert_eq!(engine.version("shop"), "v1", "what runs goes on");
+
+    let done = set(&engine, "token", "another-value-2");
+    assert!(done.code == Some(0) && done.text().contains("a new one was made"), "{done}");
+    engine.live(engine.json(&["deploy", plain.path(), "--env", "COLOUR=blue"]));
+    let live = engine.deploy_live(&shop);
+    assert_eq!(live["release"], 3, "{live:#}");
+    let back = engine.json(&["rollback", "shop", "1"]);
+    let told = ["environment of release 1 of shop cannot be opened", "another key", "deploy again"];
+    assert!(back.code == Some(1) && told.iter().all(|part| back.text().contains(part)), "{back}");
+    assert_eq!(engine.status("shop")["serving"]["release"], 3, "nothing ended for it");
+    for app in ["shop", "plain"] {
+        let gone = engine.json(&["remove", app, "--yes"]);
+        assert_eq!(gone.code, Some(0), "{gone}");
+    }
+}
+
+#[test]
+fn an_engine_without_its_key_starts_what_needs_none_and_tells_of_the_rest() {
+    let mut engine = Engine::start();
+    let _apps = with_two_apps(&engine);
+    engine.power_off();
+    let kept = fs::read(key(&engine)).expect("the key is there");
+    let aside = engine.home().join("aside");
+    fs::rename(key(&engine), &aside).expect("it can be moved");
+    engine.set(&[("PILOTHOUSE_BOOT_ID", "another-boot")]);
+    engine.run_engine();
+    engine.await_status("plain", "it serves again", |status| status["serving"]["release"] == 1);
+    let status = engine.await_status("shop", "its cause is told", |status| status["trouble"].is_object());
+    assert_eq!(status["state"], "down", "{status:#}");
+    let cause = status["trouble"]["what"].as_str().expect("a cause");
+    assert!(cause.contains("release 1 of shop cannot be opened") && cause.contains("is gone"), "{cause}");
+    let shown = engine.cli(&["status", "shop"]);
+    assert!(shown.text().contains("put the key"), "{shown}");
+    fs::rename(&aside, key(&engine)).expect("it can be moved");
+    assert_eq!(fs::read(key(&engine)).expect("the key"), kept);
+    let status = engine.await_status("shop", "it serves again", |status| status["serving"]["release"] == 1);
+    assert!(status["trouble"].is_null(), "{status:#}");
+    fs::remove_file(key(&engine)).expect("the key is there");
+    engine.kill_engine();
+    engine.run_engine();
+    let gone = engine.json(&["remove", "shop", "--yes"]);
+    assert_eq!(gone.code, Some(0), "{gone}");
+}
+
+#[test]
+fn a_folder_or_a_route_named_like_a_secret_is_refused() {
+    let engine = Engine::start();
+    let value = "Zq7TopSecret-7f3e91";
+    set(&engine, "token", value);
+    let app = App::sample(engine.home(), "shop").write();
+    for more in [&[][..], &["--plan"]] {
+        let held = engine.cli(&[&["deploy", app.path(), "--output", &format!("site/{value}")], more].concat());
+        assert!(held.code == Some(1) && held.text().contains("--output"), "{held}");
+        is_nowhere(&engine, value, &[&held]);
+    }
+    let small = value.to_lowercase();
+    for route in [format!("host = \"{small}.localhost\""), format!("host = \"shop.localhost\"\npath = \"/{value}\"")] {
+        let app = App::sample(engine.home(), "shop")
+            .tables(&format!("[secrets]\nTOKEN = \"store:token\"\n[[route]]\n{route}\n"))
+            .write();
+        for more in [&[][..], &["--plan"]] {
+            let held = engine.cli(&[&["deploy", app.path()], more].concat());
+            assert!(held.code == Some(1) && held.text().contains("holds the value of the secret TOKEN"), "{held}");
+            assert!(!held.text().to_lowercase().contains(&small), "{held}");
+        }
+    }
+}
+
+#[test]
+fn other_users_may_read_nothing_of_the_state_and_are_told_at_once() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let engine = Engine::start();
+    with_two_apps(&engine);
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(engine.state()), 0o700);
+    for entry in fs::read_dir(engine.state()).expect("a folder").flatten() {
+        let kind = entry.file_type().expect("a kind");
+        let wanted = if kind.is_dir() { 0o700 } else { 0o600 };
+        assert!(kind.is_symlink() || mode(&entry.path()) == wanted, "{}: {:o}", entry.path().display(), mode(&entry.path()));
+    }
+    // Only root can be somebody else.
+    let other = Command::new(binary())
+        .args(["--state", engine.state().to_str().expect("text"), "apps"])
+        .env("HOME", "/nonexistent")
+        .env_remove("XDG_CONFIG_HOME")
+        .uid(65534)
+        .output();
+    let Ok(ran) = other else { return };
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(said.contains("this user may not use its socket") && said.contains("--state"), "{said}");
+}

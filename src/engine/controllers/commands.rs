@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::begin::{Again, Who, accepted, ended_by};
 use super::{
-    super::fleet::Hub,
-    deployments::{SOURCE_URL, env_blob, request_blob, source_blob},
+    super::{fleet::Hub, masking},
+    deployments::{SOURCE_URL, release_env, request_blob, source_blob},
     orders::{Interrupts, Orders},
 };
 use crate::{
@@ -81,7 +81,8 @@ pub async fn make_plan(
     let fleet = hub.look(Fleet::clone).await;
     let serving = fleet.apps.get(app).and_then(|known| fleet.release(app, known.routed?));
     let env_before = match serving {
-        Some(serving) => hub.blobs().env(env_blob(app, serving.id)).await?,
+        // It is compared only: one that cannot be opened counts as another one.
+        Some(serving) => release_env(hub, serving).await.unwrap_or_default(),
         None => Env::default(),
     };
     let hosts: Vec<(HostId, String)> = placer.rank(&fleet, app).into_iter().map(|ranked| (ranked.host, ranked.reason)).collect();
@@ -108,8 +109,12 @@ pub async fn make_plan(
 }
 
 impl Commands {
-    /// Does a command, or says why not.
+    /// Does a command, or says why not; what it says holds no value that is known to be secret.
     pub async fn take(&self, request: Request) -> Result<Answer, Problem> {
+        self.answer(request).await.map_err(|problem| masking::problem(&problem, &self.hub.secrets().known().masker()))
+    }
+
+    async fn answer(&self, request: Request) -> Result<Answer, Problem> {
         let key = request.idempotency_key.clone();
         let known = self.hub.look(move |fleet| fleet.deployments.values().find(|known| known.key == key).map(accepted)).await;
         if let Some(answer) = known {
@@ -205,7 +210,21 @@ impl Commands {
     }
 
     async fn again(&self, who: Who, app: AppId, what: Again) -> Result<Answer, Problem> {
-        let (deployment, superseded) = self.hub.accept(move |fleet| begin::again(fleet, &who, &app, &what)).await?;
+        let asked = std::sync::Arc::new((who, app, what));
+        let wish = std::sync::Arc::clone(&asked);
+        let coming = self
+            .hub
+            .look(move |fleet| {
+                let (_, (deployment, _)) = begin::again(fleet, &wish.0, &wish.1, &wish.2).ok()?;
+                let release = fleet.release(&deployment.app, deployment.release)?;
+                (!deployment.starts.is_empty()).then(|| release.clone())
+            })
+            .await;
+        // Before anything ends for it: what cannot be opened cannot be started.
+        if let Some(release) = coming {
+            release_env(&self.hub, &release).await?;
+        }
+        let (deployment, superseded) = self.hub.accept(move |fleet| begin::again(fleet, &asked.0, &asked.1, &asked.2)).await?;
         for id in superseded {
             self.interrupts.interrupt(id);
         }

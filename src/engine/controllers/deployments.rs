@@ -38,11 +38,11 @@ use crate::{
     model::{
         change::Change,
         deployment::{Aim, Deployment, Phase},
-        fleet::{Fleet, Level},
+        fleet::{Fleet, Level, Release},
         ids::{AppId, DeploymentId, InstanceId},
         instance::{Health, Instance, InstanceState},
         order::{Done, Outcome, Work},
-        plan::{Blueprint, Env},
+        plan::{Blueprint, Env, ProcessPlan},
         problem::Problem,
         source::Source,
         units::Millis,
@@ -308,15 +308,17 @@ impl Deployments {
     }
 
     async fn work(&self, id: DeploymentId, what: &What) -> Result<Work, Problem> {
-        let (deployment, blueprint) = self.seen(id).await?;
-        let env = self.hub.blobs().env(env_blob(&deployment.app, deployment.release)).await?;
-        let values = match (what, blueprint) {
-            (What::Build | What::Start { .. }, Some(blueprint)) => {
-                self.hub.secrets().of_release(&deployment.app, deployment.release, &blueprint.secrets).await?
-            }
+        let (deployment, _) = self.seen(id).await?;
+        let (app, id) = (deployment.app.clone(), deployment.release);
+        // What is sealed is opened where it is needed, and nowhere else: without its key, all the rest goes on.
+        let (env, values) = match (what, self.hub.look(move |fleet| fleet.release(&app, id).cloned()).await) {
+            (What::Build | What::Start { .. }, Some(release)) => given(&self.hub, &release).await?,
+            _ => (Env::default(), Env::default()),
+        };
+        let secret = match what {
+            What::Fetch => self.hub.blobs().env(source_blob(&deployment.key)).await?,
             _ => Env::default(),
         };
-        let secret = self.hub.blobs().env(source_blob(&deployment.key)).await?;
         let (what, hub) = (what.clone(), self.hub.clone());
         let mut work =
             self.hub.look(move |fleet| steps::work(&what, &deployment, fleet, &env, hub.table_generation(fleet))).await?;
@@ -337,6 +339,30 @@ impl Deployments {
 /// Name of the blob that holds a release's environment.
 pub fn env_blob(app: &AppId, release: crate::model::ids::ReleaseId) -> String {
     format!("env/{app}/{release}/")
+}
+
+/// The environment of a kept release. One that has none is not concerned when nothing can be opened.
+pub async fn release_env(hub: &Hub, release: &Release) -> Result<Env, Problem> {
+    let names_any = !release.blueprint.env.is_empty() || release.blueprint.processes.iter().any(names_any);
+    match hub.blobs().env(env_blob(&release.app, release.id)).await {
+        Err(_) if !names_any => Ok(Env::default()),
+        Err(problem) => {
+            let what = format!("the environment of release {} of {} cannot be opened: {}", release.id, release.app, problem.what);
+            let next = "put the key that belongs to this journal back; without it, set the secrets anew and deploy again";
+            Err(Problem { what, ..problem }.hint(next))
+        }
+        opened => opened,
+    }
+}
+
+fn names_any(process: &ProcessPlan) -> bool {
+    !process.env.is_empty() || process.build.as_ref().is_some_and(|build| !build.args.is_empty())
+}
+
+/// What an instance of a kept release is given: its environment, and its secrets.
+pub async fn given(hub: &Hub, release: &Release) -> Result<(Env, Env), Problem> {
+    let env = release_env(hub, release).await?;
+    Ok((env, hub.secrets().of_release(&release.app, release.id, &release.blueprint.secrets).await?))
 }
 
 /// Name of the blob that holds the environment given with a request.
@@ -361,7 +387,7 @@ fn all_instances(fleet: &Fleet, app: &AppId) -> Vec<InstanceId> {
 fn limit(phase: Phase, blueprint: Option<&Blueprint>) -> Millis {
     let default = phase.deadline();
     let Some(blueprint) = blueprint else { return default };
-    let longest = |of: fn(&crate::model::plan::ProcessPlan) -> u64| blueprint.processes.iter().map(of).max().unwrap_or(0);
+    let longest = |of: fn(&ProcessPlan) -> u64| blueprint.processes.iter().map(of).max().unwrap_or(0);
     let asked = match phase {
         Phase::Building => blueprint.limits.time.0 + 60_000,
         // Started and ready, then proved through the pool.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{fleet::Hub, journal::Mark},
     Controller, Next,
-    deployments::env_blob,
+    deployments::{env_blob, given},
     orders::Orders,
 };
 use crate::{
@@ -18,10 +18,11 @@ use crate::{
     model::{
         change::Change,
         deployment::{Aim, Deployment, Phase},
-        fleet::{App, Desired, Fleet, Level, Release},
+        fleet::{App, Desired, Fleet, Level, Release, Shut},
         ids::{AppId, DeploymentId, InstanceId, ReleaseId},
         instance::{Health, Instance, InstanceState},
         order::{Done, Outcome, PruneWork, Work},
+        plan::Env,
         problem::Problem,
     },
 };
@@ -33,6 +34,9 @@ pub struct Instances {
     /// True once the agent has told of everything that it found.
     pub is_surveyed: watch::Receiver<bool>,
 }
+
+/// What could not be read may be there again after this time.
+const SHUT: Duration = Duration::from_secs(5);
 
 /// One thing to do for an app.
 enum Need {
@@ -74,7 +78,11 @@ impl Controller for Instances {
         for _ in 0..1000 {
             let of = app.clone();
             match self.hub.look(move |fleet| need(fleet, &of)).await {
-                Need::Start(instance) => self.start(&instance).await?,
+                Need::Start(instance) => {
+                    if !self.start(&instance).await? {
+                        return Ok(Next::After(SHUT));
+                    }
+                }
                 Need::Retire(instance) => self.retire(&instance).await?,
                 Need::EndWarmth(release) => self.end_warmth(app, release).await?,
                 Need::Prune(release) => self.prune(app, release).await?,
@@ -149,8 +157,32 @@ fn is_needed(fleet: &Fleet, app: &App, active: Option<&Deployment>, instance: &I
 }
 
 impl Instances {
-    /// Starts a lost instance again, at a new address if need be.
-    async fn start(&self, id: &InstanceId) -> Result<(), Problem> {
+    /// What a release's instances need, or nothing when it cannot be read: then that is told, once.
+    async fn given(&self, release: &Release) -> Option<(Env, Env)> {
+        let cause = match given(&self.hub, release).await {
+            Ok(given) => return Some(given),
+            Err(problem) => problem,
+        };
+        let shut = Shut { release: release.id, cause: cause.clone() };
+        let (of, told) = (release.app.clone(), shut.clone());
+        if self.hub.look(move |fleet| fleet.engine.shut.get(&of) == Some(&told)).await {
+            return None;
+        }
+        tracing::warn!(app = %release.app, release = %release.id, problem = %cause, "cannot be started");
+        let app = release.app.clone();
+        self.hub
+            .revise(move |fleet| {
+                let mut engine = fleet.engine.clone();
+                engine.shut.insert(app, shut);
+                vec![Change::Engine(engine)]
+            })
+            .await;
+        self.hub.event(release.app.to_string(), Level::Danger, cause.what).await;
+        None
+    }
+
+    /// Starts a lost instance again, at a new address if need be. False when what it needs cannot be read.
+    async fn start(&self, id: &InstanceId) -> Result<bool, Problem> {
         let key = Orders::key(DeploymentId(0), format!("start/{id}"));
         let of = id.clone();
         let found = self
@@ -162,15 +194,15 @@ impl Instances {
                 Some((instance, release, peers))
             })
             .await;
-        let Some((instance, release, peers)) = found else { return Ok(()) };
+        let Some((instance, release, peers)) = found else { return Ok(true) };
+        let Some((env, secrets)) = self.given(&release).await else { return Ok(false) };
         self.hub.event(instance.app.to_string(), Level::Warn, format!("{id} was {}: started again", instance.state.word())).await;
         self.intend(&key, instance.clone()).await?;
-        let env = self.hub.blobs().env(env_blob(&instance.app, instance.release)).await?;
         let process = release.blueprint.processes.iter().find(|process| process.name == instance.process);
         let process = process.ok_or_else(|| Problem::internal(format!("{id} has no process")))?;
         let mut spec = steps::spec(&release, process, id.clone(), &env)?;
         spec.peers = peers;
-        spec.secrets = self.hub.secrets().of_release(&release.app, release.id, &release.blueprint.secrets).await?;
+        spec.secrets = secrets;
         let outcome = self.orders.perform(&key, Work::Start(spec), &CancellationToken::new()).await;
         let (address, pid) = match outcome {
             Outcome::Done(Done::Started { address, pid }) => (address, pid),
@@ -198,7 +230,10 @@ impl Instances {
                 None => Vec::new(),
             })
             .await;
-        if moved { self.route().await } else { Ok(()) }
+        if moved {
+            self.route().await?;
+        }
+        Ok(true)
     }
 
     async fn intend(&self, key: &crate::model::order::OrderKey, instance: Instance) -> Result<(), Problem> {

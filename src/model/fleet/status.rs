@@ -87,6 +87,13 @@ impl Fleet {
         let many = if count == 1 { "1 instance runs".to_owned() } else { format!("{count} instances run") };
         Some(Problem { what: format!("{}; whether {many} is not known", cause.what), ..cause })
     }
+
+    /// Why instances that an app lost cannot be started again: what they need cannot be read.
+    pub fn shut(&self, id: &AppId) -> Option<Problem> {
+        let shut = self.engine.shut.get(id)?;
+        let is_lost = |instance: &Instance| instance.wanted && instance.release == shut.release && !instance.state.is_alive();
+        self.instances_of(id).any(is_lost).then(|| shut.cause.clone())
+    }
 }
 
 #[cfg(test)]

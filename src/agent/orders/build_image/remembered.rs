@@ -87,7 +87,7 @@ impl Remembered {
     ) -> Result<Self, Problem> {
         let entry = Entry { app: Some(app.clone()), repository: repository.into(), key: key.into(), ..Entry::default() };
         let begin = || {
-            fs::create_dir_all(state.left_by_builds())?;
+            crate::config::state_dir::make_own(&state.left_by_builds())?;
             let names = (0..NAMES).map(|number| state.left_by_builds().join(format!("{deployment}-{key}-{number}")));
             // What is just being cleared away has its name until it is.
             let free =

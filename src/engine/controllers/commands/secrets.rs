@@ -9,10 +9,16 @@ use crate::model::{
     secret::{Secret, StoredSecret, store_name},
 };
 
+/// What a new key means.
+const SHUT: &str = "what the old one sealed stays shut; set the other secrets anew, too, and deploy each app again";
+
 impl Commands {
     pub(super) async fn set_secret(&self, who: &Who, name: String, value: Secret) -> Result<Answer, Problem> {
-        self.hub.secrets().set(&name, value, &who.actor).await?;
+        let is_key_new = self.hub.secrets().set(&name, value, &who.actor).await?;
         self.hub.event(format!("secret {name}"), Level::Plain, format!("set by {}", who.actor)).await;
+        if is_key_new {
+            self.hub.event("secrets", Level::Danger, format!("a new key was made: {SHUT}")).await;
+        }
         let apps = self.users(&name).await;
         let next = match apps.first() {
             Some(app) => format!("pilothouse restart {app}"),
@@ -23,7 +29,8 @@ impl Commands {
             [app] => format!("; {app} gets it when it is restarted"),
             _ => format!("; {} get it when they are restarted", words(&apps)),
         };
-        Ok(Answer::Done { what: format!("the secret {name} is set{follow}"), next })
+        let key = if is_key_new { format!(". The key was lost and a new one was made: {SHUT}") } else { String::new() };
+        Ok(Answer::Done { what: format!("the secret {name} is set{follow}{key}"), next })
     }
 
     pub(super) async fn list_secrets(&self) -> Result<Answer, Problem> {

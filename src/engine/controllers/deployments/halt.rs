@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Deployments, env_blob};
+use super::{Deployments, given};
 use crate::{
     deploy::steps,
     engine::journal::Mark,
@@ -68,8 +68,9 @@ impl Deployments {
         });
         let gone = || Problem::internal(format!("{id} is not known any more"));
         let (instance, release) = found.await.ok_or_else(gone)?;
-        let env = self.hub.blobs().env(env_blob(&instance.app, instance.release)).await?;
+        let (env, secrets) = given(&self.hub, &release).await?;
         let process = release.blueprint.processes.iter().find(|process| process.name == instance.process).ok_or_else(gone)?;
-        Ok((steps::spec(&release, process, id.clone(), &env)?, process.routed, process.ready.within))
+        let spec = InstanceSpec { secrets, ..steps::spec(&release, process, id.clone(), &env)? };
+        Ok((spec, process.routed, process.ready.within))
     }
 }
