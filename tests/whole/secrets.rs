@@ -328,6 +328,9 @@ fn after_the_key_is_lost_setting_secrets_anew_and_deploying_again_mends_all() {
     engine.live(engine.json(&["deploy", plain.path(), "--env", "COLOUR=blue"]));
     let live = engine.deploy_live(&shop);
     assert_eq!(live["release"], 3, "{live:#}");
+    // What still runs can be returned to: nothing is opened for it. What must be started cannot.
+    engine.json(&["stop", "shop"]);
+    engine.live(engine.json(&["start", "shop"]));
     let back = engine.json(&["rollback", "shop", "1"]);
     let told = ["environment of release 1 of shop cannot be opened", "another key", "deploy again"];
     assert!(back.code == Some(1) && told.iter().all(|part| back.text().contains(part)), "{back}");
