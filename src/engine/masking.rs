@@ -25,7 +25,9 @@ pub fn change(change: Change, masker: &Masker) -> Change {
         Change::Engine(engine) => {
             let degraded = engine.degraded.as_ref().map(|told| problem(told, masker));
             let mut shut = engine.shut;
-            shut.values_mut().for_each(|shut| shut.cause = problem(&shut.cause, masker));
+            for shut in shut.values_mut() {
+                shut.cause = problem(&shut.cause, masker);
+            }
             Change::Engine(EngineStatus { degraded, shut, ..engine })
         }
         Change::App(mut app) => {

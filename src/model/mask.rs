@@ -100,7 +100,9 @@ impl Found {
             found.extend(self.search.find_overlapping_iter(&sight.seen).map(|found| sight.place(found.range())));
         }
         if let Some(sight) = sights.first() {
-            found.iter_mut().for_each(|range| *range = sight.whole(range.clone()));
+            for range in &mut found {
+                *range = sight.whole(range.clone());
+            }
         }
         found.sort_by_key(|range| range.start);
         let mut merged: Vec<Range<usize>> = Vec::new();

@@ -160,7 +160,9 @@ fn cuts() -> impl Strategy<Value = Vec<(usize, String)>> {
 fn with_cuts(text: &str, mut cuts: Vec<(usize, String)>) -> String {
     let (length, mut text) = (text.len(), text.to_owned());
     cuts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    cuts.iter().for_each(|(at, cut)| text.insert_str((*at).min(length), cut));
+    for (at, cut) in &cuts {
+        text.insert_str((*at).min(length), cut);
+    }
     text
 }
 
