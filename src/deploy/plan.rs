@@ -112,6 +112,11 @@ pub fn check_request(overrides: &Overrides, known: &Masker) -> Result<(), Proble
 pub fn plan(asked: &Asked<'_>, fleet: &Fleet) -> Result<Plan, Problem> {
     let mut blueprint = blueprint(asked, &fleet.edge.domain)?;
     scale::check(&blueprint)?;
+    if asked.request.overrides.replicas.is_some() && blueprint.processes.is_empty() {
+        return Err(Problem::user("nothing of it is run in instances: the edge serves its files")
+            .at("--replicas")
+            .hint("leave it out"));
+    }
     refuse_claimed(asked.app, &blueprint, fleet)?;
     let app = fleet.apps.get(asked.app);
     let from = app.and_then(|app| app.routed);

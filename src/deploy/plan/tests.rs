@@ -42,6 +42,15 @@ fn flags_win_over_the_manifest_and_the_manifest_over_detection() {
 }
 
 #[test]
+fn files_have_no_replicas() {
+    let files = Recipe::files("static", ".");
+    let overrides = Overrides { replicas: Some(3), ..Overrides::default() };
+    let problem = made(&Manifest::default(), files.clone(), overrides).unwrap_err();
+    assert_eq!(problem.at.as_deref(), Some("--replicas"), "{problem}");
+    assert!(made(&Manifest::default(), files, Overrides::default()).unwrap().blueprint.processes.is_empty());
+}
+
+#[test]
 fn a_container_that_is_kept_is_not_listed_as_a_fresh_one() {
     let compose =
         "services:\n  web:\n    image: shop:1\n    ports: ['80']\n  db:\n    image: postgres:16\n    volumes: ['d:/d']\n";
