@@ -84,7 +84,7 @@ async fn listening_elsewhere_is_named_with_both_ports() {
     let port = runtime.start(&spec).await.unwrap().address.unwrap().port();
     let problem = contract::problem(runtime.await_ready(&spec.id, true, SOON).await);
     assert_eq!(problem.what, format!("shop-1-a listens on port {other}, not on {port}, which it was given as PORT"));
-    assert!(problem.next.unwrap().contains(&format!("port = {other}")));
+    assert!(problem.next.unwrap().contains(&format!("--port {other}")));
 }
 
 #[tokio::test]
