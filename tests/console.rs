@@ -20,7 +20,9 @@ use pilothouse::{
         change::{Change, Numbered},
         command::{Answer, Command, Overrides},
         container::ContainerAct,
+        fleet::Shut,
         ids::{DeploymentId, ReleaseId, Seq},
+        instance::InstanceState,
         source::Source,
         units::{Millis, Timestamp},
     },
@@ -211,6 +213,19 @@ fn a_name_that_was_not_written_goes_with_its_source() {
     let script = script.keys("ctrl-u \"mine\" Esc ctrl-u \"other\" Enter");
     let Some(Command::Plan(request)) = commands(&script).pop() else { panic!("no plan is asked for") };
     assert_eq!(request.overrides.name, Some(worlds::app("mine")));
+}
+
+#[test]
+fn an_app_whose_environment_cannot_be_opened_says_so() {
+    let (mut fleet, shop) = (worlds::world("calm"), worlds::app("shop"));
+    for instance in fleet.instances.values_mut().filter(|instance| instance.app == shop) {
+        instance.state = InstanceState::Lost;
+    }
+    fleet.apps.get_mut(&shop).expect("an app").serving = None;
+    let cause = Problem::conflict("the environment of release 41 of shop cannot be opened: it was sealed with another key");
+    fleet.engine.shut.insert(shop, Shut { release: ReleaseId(41), cause });
+    let screen = Script::sized(160, 45).fleet(fleet, worlds::NOW).screen();
+    assert!(screen.contains("the environment of release 41 of shop cannot be opened"), "{screen}");
 }
 
 #[test]

@@ -127,16 +127,17 @@ fn of_state(world: &World, app: &App, status: AppStatus, last: Option<&Deploymen
     let wanted: Vec<&Instance> = fleet.instances_of(&app.id).filter(|instance| instance.wanted).collect();
     let worst =
         wanted.iter().copied().filter(|it| !is_sound(it)).max_by_key(|it| (it.state == InstanceState::BackOff, it.restarts));
-    let what = match worst {
+    let what = match (fleet.shut(&app.id), worst) {
+        (Some(cause), _) => cause.what,
         // Its next step stands with Docker's own need.
-        _ if fleet.blind(&app.id).is_some() => match app.serving {
+        (None, _) if fleet.blind(&app.id).is_some() => match app.serving {
             Some(_) => "answers through the edge; what runs is not known: Docker does not answer".to_owned(),
             None => "nothing of it answers through the edge, and Docker does not say what runs".to_owned(),
         },
-        Some(instance) => cause_of(instance, wanted.iter().filter(|it| !is_sound(it)).count(), wanted.len()),
-        None if wanted.is_empty() => "no instance runs".to_owned(),
-        None if status == AppStatus::Down => "nothing of it answers through the edge".to_owned(),
-        None => match (app.serving, app.routed) {
+        (None, Some(instance)) => cause_of(instance, wanted.iter().filter(|it| !is_sound(it)).count(), wanted.len()),
+        (None, None) if wanted.is_empty() => "no instance runs".to_owned(),
+        (None, None) if status == AppStatus::Down => "nothing of it answers through the edge".to_owned(),
+        (None, None) => match (app.serving, app.routed) {
             (Some(serving), Some(routed)) if serving.release != routed => {
                 format!("release {} serves, {routed} is routed", serving.release)
             }
