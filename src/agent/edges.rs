@@ -140,7 +140,7 @@ pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem>
         return Err(Problem::conflict("the edge was ended with everything else").hint("pilothouse engine start"));
     }
     ensure(tools).await?;
-    let begun = program(tools);
+    let mut begun = None;
     let deadline = Instant::now() + STARTING;
     loop {
         // Before it is asked: one that waits would not answer.
@@ -156,7 +156,9 @@ pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem>
                 status.troubles.extend(turn.not_replaced.clone());
                 return Ok(status);
             }
-            Err(_) if Instant::now() >= deadline && end_hung(begun.as_ref(), program(tools).as_ref()) => {
+            Err(_)
+                if Instant::now() >= deadline && end_hung(begun.as_ref().and_then(Option::as_ref), program(tools).as_ref()) =>
+            {
                 let seconds = STARTING.as_secs();
                 return Err(Problem::unavailable(format!(
                     "the edge did not answer for {seconds} s and was ended; its keeper starts it again"
@@ -166,7 +168,10 @@ pub async fn tend(tools: &Tools, turn: &Turn<'_>) -> Result<EdgeStatus, Problem>
                 let log = tools.settings.state.keeper(&keeper(serving(tools))).join("log/current");
                 return Err(problem.hint(format!("see {}", log.display())));
             }
-            Err(_) => sleep(STEP).await,
+            Err(_) => {
+                begun.get_or_insert_with(|| program(tools));
+                sleep(STEP).await;
+            }
         }
     }
 }

@@ -118,7 +118,7 @@ impl Output {
     /// A line of progress on standard error.
     pub fn progress(&self, line: &str) {
         if !self.quiet {
-            self.error_text(&format!("{}\n", shown(line, self.colour_err)));
+            self.ask_about(line);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod command;
 mod lines;
+pub mod secrets;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,6 @@ use crate::model::{
     ids::{AppId, HostId, ReleaseId},
     log,
     manifest::{Manifest, Process, Runtime},
-    mask::Masker,
     plan::{Blueprint, Env, Plan, PlanLine, ProcessPlan, RoutePlan, Sign},
     problem::Problem,
     recipe::Recipe,
@@ -55,57 +55,6 @@ pub fn environment(manifest: &Manifest, overrides: &Overrides, containers: &Cont
         env.extend(section.env.iter().map(|(name, value)| (Env::of_one(process, name), value.clone())));
     }
     Env(env)
-}
-
-/// References to the secrets of a release, by variable: the manifest's, then the request's.
-pub fn secrets(manifest: &Manifest, overrides: &Overrides) -> Result<BTreeMap<String, String>, Problem> {
-    if let Some(name) = overrides.secrets.keys().find(|name| overrides.env.0.contains_key(*name)) {
-        return Err(Problem::user(format!("{name} is given twice")).at("--env, --secret").hint("leave one of them out"));
-    }
-    let mut secrets = manifest.secrets.clone();
-    secrets.retain(|name, _| !overrides.env.0.contains_key(name));
-    secrets.extend(overrides.secrets.clone());
-    Ok(secrets)
-}
-
-/// Refuses a command, an output or a route that holds a value itself: it would stand in plans, records and process lists.
-pub fn check_commands(blueprint: &Blueprint, secrets: &Env) -> Result<(), Problem> {
-    let build = blueprint.build.iter().map(|(name, command)| (name.clone(), command));
-    let commands = build.chain(blueprint.processes.iter().map(|process| (process.name.clone(), &process.command)));
-    for (place, command) in commands {
-        let held = secrets.0.iter().find(|(_, value)| Masker::new([value.as_str()]).is_in(command));
-        if let Some((name, _)) = held {
-            return Err(Problem::user(format!("the command of `{place}` holds the value of the secret {name}"))
-                .hint(format!("write ${name} in its place: the shell puts the value in")));
-        }
-    }
-    let output = blueprint.output.iter().map(|output| ("the folder that is served", output.clone()));
-    let routes = blueprint.routes.iter().map(|route| ("a route", format!("{} {}", route.at.host, route.at.path)));
-    for (place, text) in output.chain(routes) {
-        // Hosts are written small.
-        let is_held = |value: &String| Masker::new([value.as_str(), &value.to_lowercase()]).is_in(&text);
-        if let Some((name, _)) = secrets.0.iter().find(|(_, value)| is_held(value)) {
-            return Err(Problem::user(format!("{place} holds the value of the secret {name}")).hint(NO_NAMES));
-        }
-    }
-    Ok(())
-}
-
-/// What to do where no shell puts a value in.
-const NO_NAMES: &str = "give it another name: it stands in plans and records, and whoever visits the app may see it";
-
-/// Refuses a request whose commands or output hold a value that is known to be secret; `known` masks all of them.
-pub fn check_request(overrides: &Overrides, known: &Masker) -> Result<(), Problem> {
-    let commands = [("--install", &overrides.install), ("--build", &overrides.build), ("--start", &overrides.start)];
-    if overrides.output.as_ref().is_some_and(|output| known.is_in(output)) {
-        return Err(Problem::user("the folder's name holds the value of a secret").at("--output").hint(NO_NAMES));
-    }
-    match commands.iter().find(|(_, command)| command.as_ref().is_some_and(|command| known.is_in(command))) {
-        Some((flag, _)) => Err(Problem::user("the command holds the value of a secret itself")
-            .at(*flag)
-            .hint("give it by reference, --secret NAME=store:…, and write $NAME in its place: the shell puts the value in")),
-        None => Ok(()),
-    }
 }
 
 /// The plan of a deployment.
@@ -198,7 +147,7 @@ fn blueprint(asked: &Asked<'_>, domain: &str) -> Result<Blueprint, Problem> {
         output,
         processes,
         env: environment(manifest, overrides, asked.containers).shared().0.into_keys().collect(),
-        secrets: secrets(manifest, overrides)?,
+        secrets: secrets::references(manifest, overrides)?,
         routes,
         strategy: asked.request.overrides.strategy.unwrap_or(manifest.rollout.strategy),
         keep: manifest.rollout.keep.clone(),

@@ -80,16 +80,21 @@ fn package_folder(package: &str) -> String {
     }
 }
 
+/// What is compiled in at most `depth` folders: no tests.
+fn sources<'t>(tree: &Tree<'t>, depth: usize) -> impl Iterator<Item = &'t str> + use<'t> {
+    tree.files_to(depth).into_iter().filter(|path| ends(path, ".go") && !path.ends_with("_test.go"))
+}
+
 /// The package to build and its proof.
 fn main_package(tree: &Tree<'_>) -> Option<(String, crate::model::recipe::Proof)> {
     let starts = |path: &str| tree.says(path, "package main") && tree.says(path, "func main(");
-    let root = tree.files_to(0).into_iter().find(|path| ends(path, ".go") && !path.ends_with("_test.go") && starts(path));
+    let root = sources(tree, 0).find(|path| starts(path));
     if let Some(file) = root.filter(|_| tree.has("go.mod")) {
         return Some((".".to_owned(), tree.proof_at(file, "func main(", "starts package main")));
     }
     // Without a module only the named files are compiled.
     if let Some(file) = root.filter(|_| !tree.has("go.work")) {
-        let others = tree.files_to(0).into_iter().filter(|path| ends(path, ".go") && !path.ends_with("_test.go")).count();
+        let others = sources(tree, 0).count();
         let what = if others > 1 { "*.go" } else { file };
         return Some((what.to_owned(), tree.proof_at(file, "func main(", "starts package main")));
     }
@@ -120,9 +125,7 @@ fn main_package(tree: &Tree<'_>) -> Option<(String, crate::model::recipe::Proof)
 fn listen_flag<'t>(tree: &Tree<'t>) -> Option<(&'t str, (&'static str, &'static str))> {
     const ADDRESSES: [&str; 7] = ["addr", "address", "listen", "listen-addr", "http", "http-addr", "bind"];
     const PORTS: [&str; 2] = ["port", "http-port"];
-    let sources: Vec<&str> =
-        tree.files_to(3).into_iter().filter(|path| ends(path, ".go") && !path.ends_with("_test.go")).collect();
-    if sources.iter().any(|path| tree.says(path, "PORT")) {
+    if sources(tree, 3).any(|path| tree.says(path, "PORT")) {
         return None;
     }
     let of = |line: &str| {
@@ -136,7 +139,7 @@ fn listen_flag<'t>(tree: &Tree<'t>) -> Option<(&'t str, (&'static str, &'static 
         let is_number = kind.starts_with("Int") || kind.starts_with("Uint") || kind.starts_with("String");
         Some((*PORTS.iter().find(|known| is_number && **known == name)?, "$PORT"))
     };
-    sources.into_iter().find_map(|path| Some((path, tree.text(path)?.lines().find_map(of)?)))
+    sources(tree, 3).find_map(|path| Some((path, tree.text(path)?.lines().find_map(of)?)))
 }
 
 /// `recipe`, whose programs stand where the commands of a `Procfile` look for them, and those commands: Heroku's Go puts every command of

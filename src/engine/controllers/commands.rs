@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::begin::{Again, Who, accepted, ended_by};
 use super::{
     super::{fleet::Hub, masking},
-    deployments::{SOURCE_URL, release_env, request_blob, source_blob},
+    deployments::sealed::{SOURCE_URL, release_env, request_blob, source_blob},
     orders::{Interrupts, Orders},
 };
 use crate::{
@@ -77,7 +77,7 @@ pub async fn make_plan(
     };
     let (containers, recipe) = deploy::containers::choose(survey, &manifest, &request.overrides, recipe)?;
     let env = deploy::plan::environment(&manifest, &request.overrides, &containers);
-    let secrets = hub.secrets().resolve(&deploy::plan::secrets(&manifest, &request.overrides)?).await?;
+    let secrets = hub.secrets().resolve(&deploy::plan::secrets::references(&manifest, &request.overrides)?).await?;
     let fleet = hub.look(Fleet::clone).await;
     let serving = fleet.apps.get(app).and_then(|known| fleet.release(app, known.routed?));
     let env_before = match serving {
@@ -104,7 +104,7 @@ pub async fn make_plan(
         let at = manifest_file::place(survey.texts.get(MANIFEST).map_or("", String::as_str), MANIFEST, "watch");
         plan.lines.push(PlanLine { sign: Sign::Note, what: "watch".to_owned(), why: format!("{at}: {why}") });
     }
-    deploy::plan::check_commands(&plan.blueprint, &secrets)?;
+    deploy::plan::secrets::check_commands(&plan.blueprint, &secrets)?;
     Ok(Made { plan, env, secrets, watch: manifest.watch })
 }
 
@@ -165,7 +165,7 @@ impl Commands {
 
     async fn plan(&self, mut wanted: DeployRequest) -> Result<Answer, Problem> {
         Watch::settle(&mut wanted)?;
-        deploy::plan::check_request(&wanted.overrides, &self.hub.secrets().known().masker())?;
+        deploy::plan::secrets::check_request(&wanted.overrides, &self.hub.secrets().known().masker())?;
         let survey = self.survey(&wanted.source).await?;
         let app = Self::name(&wanted, &survey)?;
         deploy::name::check(&app)?;
@@ -178,7 +178,7 @@ impl Commands {
     async fn deploy(&self, who: Who, mut wanted: DeployRequest) -> Result<Answer, Problem> {
         Watch::settle(&mut wanted)?;
         // Before anything of it is recorded.
-        deploy::plan::check_request(&wanted.overrides, &self.hub.secrets().known().masker())?;
+        deploy::plan::secrets::check_request(&wanted.overrides, &self.hub.secrets().known().masker())?;
         // With a name, or an image, there is nothing to look at before the fetch.
         let app = match (&wanted.overrides.name, &wanted.source) {
             (Some(name), _) => name.clone(),

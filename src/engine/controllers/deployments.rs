@@ -5,6 +5,7 @@ mod intent;
 mod lost;
 mod outcome;
 mod planned;
+pub mod sealed;
 mod undo;
 mod watched;
 
@@ -18,6 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::sealed::{SOURCE_URL, given, request_blob, source_blob};
 use super::{
     super::{
         fleet::Hub,
@@ -101,7 +103,8 @@ impl Deployments {
         let (mut deployment, _) = self.seen(id).await?;
         let mut deadline = Instant::now() + deployment.remaining.duration();
         loop {
-            let (now, blueprint) = self.seen(id).await?;
+            let (now, release) = self.seen(id).await?;
+            let blueprint = release.map(|release| release.blueprint);
             deployment = now;
             if deployment.is_over() {
                 break;
@@ -166,13 +169,13 @@ impl Deployments {
         self.revise(id, move |deployment| lost::forget(deployment, &lost)).await
     }
 
-    async fn seen(&self, id: DeploymentId) -> Result<(Deployment, Option<Blueprint>), Problem> {
+    async fn seen(&self, id: DeploymentId) -> Result<(Deployment, Option<Release>), Problem> {
         let seen = self
             .hub
             .look(move |fleet| {
                 let deployment = fleet.deployments.get(&id)?.clone();
-                let blueprint = fleet.release(&deployment.app, deployment.release).map(|release| release.blueprint.clone());
-                Some((deployment, blueprint))
+                let release = fleet.release(&deployment.app, deployment.release).cloned();
+                Some((deployment, release))
             })
             .await;
         seen.ok_or_else(|| Problem::internal(format!("deployment {id} is gone")))
@@ -308,10 +311,9 @@ impl Deployments {
     }
 
     async fn work(&self, id: DeploymentId, what: &What) -> Result<Work, Problem> {
-        let (deployment, _) = self.seen(id).await?;
-        let (app, id) = (deployment.app.clone(), deployment.release);
+        let (deployment, release) = self.seen(id).await?;
         // What is sealed is opened where it is needed, and nowhere else: without its key, all the rest goes on.
-        let (env, values) = match (what, self.hub.look(move |fleet| fleet.release(&app, id).cloned()).await) {
+        let (env, values) = match (what, release) {
             (What::Build | What::Start { .. }, Some(release)) => given(&self.hub, &release).await?,
             _ => (Env::default(), Env::default()),
         };
@@ -335,48 +337,6 @@ impl Deployments {
         Ok(work)
     }
 }
-
-/// Name of the blob that holds a release's environment.
-pub fn env_blob(app: &AppId, release: crate::model::ids::ReleaseId) -> String {
-    format!("env/{app}/{release}/")
-}
-
-/// The environment of a kept release. One that has none is not concerned when nothing can be opened.
-pub async fn release_env(hub: &Hub, release: &Release) -> Result<Env, Problem> {
-    let names_any = !release.blueprint.env.is_empty() || release.blueprint.processes.iter().any(names_any);
-    match hub.blobs().env(env_blob(&release.app, release.id)).await {
-        Err(_) if !names_any => Ok(Env::default()),
-        Err(problem) => {
-            let what = format!("the environment of release {} of {} cannot be opened: {}", release.id, release.app, problem.what);
-            let next = "put the key that belongs to this journal back; without it, set the secrets anew and deploy again";
-            Err(Problem { what, ..problem }.hint(next))
-        }
-        opened => opened,
-    }
-}
-
-fn names_any(process: &ProcessPlan) -> bool {
-    !process.env.is_empty() || process.build.as_ref().is_some_and(|build| !build.args.is_empty())
-}
-
-/// What an instance of a kept release is given: its environment, and its secrets.
-pub async fn given(hub: &Hub, release: &Release) -> Result<(Env, Env), Problem> {
-    let env = release_env(hub, release).await?;
-    Ok((env, hub.secrets().of_release(&release.app, release.id, &release.blueprint.secrets).await?))
-}
-
-/// Name of the blob that holds the environment given with a request.
-pub fn request_blob(key: &str) -> String {
-    format!("request/{key}/")
-}
-
-/// Name of the blob that holds a source's URL with its password, until the deployment is over.
-pub fn source_blob(key: &str) -> String {
-    format!("source/{key}/")
-}
-
-/// Its one entry.
-pub const SOURCE_URL: &str = "url";
 
 /// Every instance of an app, whatever its release.
 fn all_instances(fleet: &Fleet, app: &AppId) -> Vec<InstanceId> {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{fleet::Hub, journal::Mark},
     Controller, Next,
-    deployments::{env_blob, given},
+    deployments::sealed::{env_blob, given},
     orders::Orders,
 };
 use crate::{

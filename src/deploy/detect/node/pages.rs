@@ -70,11 +70,9 @@ fn is_served(tree: &Tree<'_>, folder: &str, extension: &str) -> bool {
     }
     let below = format!("{folder}/");
     tree.files_to(3).into_iter().filter(|path| path.ends_with(extension)).any(|path| {
-        BUILT.iter().any(|built| {
-            let inside = path.starts_with(&below) && tree.says(path, &format!("go:embed all:{built}"))
-                || path.starts_with(&below) && tree.says(path, &format!("go:embed {built}"));
-            inside || tree.says(path, &format!("{folder}/{built}"))
-        })
+        let says = |text: String| tree.says(path, &text);
+        let embeds = |built: &str| says(format!("go:embed {built}")) || says(format!("go:embed all:{built}"));
+        BUILT.iter().any(|built| says(format!("{folder}/{built}")) || (path.starts_with(&below) && embeds(built)))
     })
 }
 

@@ -3,7 +3,7 @@
 use super::{
     super::{
         super::journal::Mark,
-        deployments::{SOURCE_URL, request_blob, source_blob},
+        deployments::sealed::{SOURCE_URL, request_blob, source_blob},
     },
     Commands,
     begin::{self, Who},

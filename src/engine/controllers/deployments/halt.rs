@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Deployments, given};
+use super::{Deployments, sealed::given};
 use crate::{
     deploy::steps,
     engine::journal::Mark,

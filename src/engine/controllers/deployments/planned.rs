@@ -2,9 +2,9 @@
 
 use super::{
     super::commands::{self, watch::Wanted},
-    Deployments, env_blob,
+    Deployments,
     outcome::Resolved,
-    request_blob,
+    sealed::{env_blob, request_blob},
 };
 use crate::{
     config::clock,

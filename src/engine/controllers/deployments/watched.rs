@@ -2,7 +2,8 @@
 
 use super::{
     super::commands::watch::{Noted, Wanted, fetched, keep},
-    Deployments, Mark, SOURCE_URL, request_blob, source_blob,
+    Deployments, Mark,
+    sealed::{SOURCE_URL, request_blob, source_blob},
 };
 use crate::model::{change::Change, deployment::Deployment, fleet::App, problem::Problem, source::Survey};
 
